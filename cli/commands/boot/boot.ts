@@ -2,6 +2,7 @@
 import type { BootControl, BootState } from "../../../image/boot/boot-control.ts";
 import { openBootControl } from "../../../image/boot/device.ts";
 import { run } from "../../../system/command.ts";
+import type { Option, Values } from "../../terminal/command.ts";
 import { requireRoot } from "../device/root.ts";
 
 /** Throws `device.needsRoot`, or `boot.unsupported` on a computer that is not a device. */
@@ -10,6 +11,12 @@ export async function ownBootControl({ userId = process.getuid?.(), root = "/" }
   requireRoot("read or change what the boot loader starts", userId);
   return control;
 }
+
+export const jsonOption: Record<string, Option> = { json: { type: "boolean", describe: "print it as JSON" } };
+
+/** As every `boot` command prints it. */
+export const bootLines = (state: BootState, values: Values): string[] =>
+  values["json"] ? [JSON.stringify(state)] : describeBoot(state);
 
 const starts = (count: number) => (count === 1 ? "1 start" : `${count} starts`);
 

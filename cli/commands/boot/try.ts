@@ -6,7 +6,7 @@ import { pathsUnder } from "../../../provisioning/firstboot/paths.ts";
 import { digestFile, digestOf } from "../../../system/digest.ts";
 import { coded } from "../../../system/error.ts";
 import { type Command, required, text } from "../../terminal/command.ts";
-import { describeBoot, ownBootControl } from "./boot.ts";
+import { bootLines, jsonOption, ownBootControl } from "./boot.ts";
 
 export const bootTry: Command = {
   usage: "boot try <version> [--kernel <file>] [--later]",
@@ -24,6 +24,7 @@ export const bootTry: Command = {
       type: "boolean",
       describe: "do not restart now: the trial starts with the next `hamlet boot try`, or on a NUC with any restart",
     },
+    ...jsonOption,
   },
   async run(input, { print }) {
     const version = required(bootTry, input, 0, "the version in that slot");
@@ -35,7 +36,7 @@ export const bootTry: Command = {
     await stateIn(pathsUnder("/").updateFolder).write("handMade.json", { slot: otherSlot(slot) });
     await control.stage(otherSlot(slot), { version, ...kernel });
     if (!input.values["later"]) await control.reboot();
-    print(...describeBoot(await control.current()));
+    print(...bootLines(await control.current(), input.values));
     return 0;
   },
 };

@@ -17,6 +17,7 @@ hamlet adopt lets it in.`,
       default: "auto",
       describe: "auto: it becomes a member by itself; confirm: it waits until its owner adopts it",
     },
+    json: { type: "boolean", describe: "print the result as JSON" },
   },
   choices: () => deviceNames,
   async run(input, { print }) {
@@ -24,6 +25,10 @@ hamlet adopt lets it in.`,
     const adopt = text(input.values, "token");
     if (adopt !== "auto" && adopt !== "confirm") throw usageError(labAdd, "--token must be auto or confirm");
     await (await findLab()).add(name, adopt);
+    if (input.values["json"]) {
+      print(JSON.stringify({ device: name, token: adopt }));
+      return 0;
+    }
     print(
       `${name} has power and boots; hamlet lab status shows how far it is`,
       ...(adopt === "confirm" ? [`once it waits: hamlet adopt ${name}`] : []),

@@ -31,13 +31,15 @@ order, some only in part. The same seed makes the same choice from the same writ
       describe: "wait for an update, and cut at a moment of it that the seed chooses",
     },
     "keep-all": { type: "boolean", describe: "the disk keeps every write, as if the device had only crashed" },
-    web: { type: "boolean", aloneBut: [], describe: "pull the cable of the lab's web instead" },
+    web: { type: "boolean", aloneBut: ["json"], describe: "pull the cable of the lab's web instead" },
+    json: { type: "boolean", describe: "print the result as JSON" },
   },
   async run(input, { print, note }) {
     const { values } = input;
     if (values["web"] === true) {
       await (await findLab()).cutWeb();
-      print("the web is off the network; hamlet lab power --web plugs its cable back in");
+      if (values["json"]) print(JSON.stringify({ web: { isPartitioned: true } }));
+      else print("the web is off the network; hamlet lab power --web plugs its cable back in");
       return 0;
     }
     const name = required(labCut, input, 0, "the device's name");
@@ -50,7 +52,8 @@ order, some only in part. The same seed makes the same choice from the same writ
     const lab = await findLab();
     if (during) note(await momentOfUpdate(lab, name, seed));
     const report = await lab.cut(name, values["keep-all"] === true ? undefined : seed);
-    print(`${name} has no power; hamlet lab power ${name} restores it`, describeCut(report));
+    if (values["json"]) print(JSON.stringify({ device: name, isOn: false, ...report }));
+    else print(`${name} has no power; hamlet lab power ${name} restores it`, describeCut(report));
     return 0;
   },
 };

@@ -6,9 +6,11 @@ export const labHeal: Command = {
   usage: "lab heal [<device>]",
   summary: "plug a device's network cable back in, or all of them, and end bad lines",
   example: "hamlet lab heal",
-  async run({ positionals: [name] }, { print }) {
+  options: { json: { type: "boolean", describe: "print the result as JSON" } },
+  async run({ positionals: [name], values }, { print }) {
     await (await findLab()).heal(name);
-    print(`${name ?? "every device"} is on the network`);
+    if (values["json"]) print(JSON.stringify({ device: name ?? "all", isPartitioned: false }));
+    else print(`${name ?? "every device"} is on the network`);
     return 0;
   },
 };

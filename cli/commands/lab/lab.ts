@@ -14,27 +14,31 @@ export async function labDevices(): Promise<LabDeviceStatus[]> {
   return (await lab?.status())?.devices ?? [];
 }
 
-type OnWeb = { describe: string; act(lab: LabClient): Promise<void>; said: string };
+type OnWeb = { describe: string; act(lab: LabClient): Promise<void>; said: string; facts: object };
 
-/** Makes a command that acts on one device of the running lab and prints the result; with `--web`, on the lab's web if `web` says how. */
+/** Makes a command that acts on one device of the running lab and prints the result; with `--web`, on the lab's web if `web` says how. `facts`: what `--json` adds. */
 export function deviceCommand(
   about: Pick<Command, "usage" | "summary" | "example" | "details">,
   act: (lab: LabClient, name: string) => Promise<void>,
   said: (name: string) => string,
+  facts: object,
   web?: OnWeb,
 ): Command {
   const command: Command = {
     ...about,
-    ...(web && { options: { web: { type: "boolean", aloneBut: [], describe: web.describe } } }),
+    options: {
+      json: { type: "boolean", describe: "print the result as JSON" },
+      ...(web && { web: { type: "boolean", aloneBut: ["json"], describe: web.describe } }),
+    },
     async run(input, { print }) {
       if (web && input.values["web"] === true) {
         await web.act(await findLab());
-        print(web.said);
+        print(input.values["json"] ? JSON.stringify({ web: web.facts }) : web.said);
         return 0;
       }
       const name = required(command, input, 0, "the device's name");
       await act(await findLab(), name);
-      print(said(name));
+      print(input.values["json"] ? JSON.stringify({ device: name, ...facts }) : said(name));
       return 0;
     },
   };

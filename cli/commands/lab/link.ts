@@ -23,18 +23,20 @@ export const labLink: Command = {
       excludes: ["kbit", "loss", "drop-every", "seed"],
       describe: "end the bad line, as hamlet lab heal does",
     },
+    json: { type: "boolean", describe: "print the result as JSON" },
   },
   async run(input, { print }) {
     const { values } = input;
     const name = required(labLink, input, 0, "the device's name");
     if (values["heal"]) {
       await (await findLab()).heal(name);
-      print(`${name} has a good line`);
+      print(values["json"] ? JSON.stringify({ device: name, line: null }) : `${name} has a good line`);
       return 0;
     }
     const terms = readTerms(values);
     await (await findLab()).link(name, terms);
-    print(`${name}'s line: ${describeLine(terms)}; hamlet lab heal ends it`);
+    if (values["json"]) print(JSON.stringify({ device: name, line: terms }));
+    else print(`${name}'s line: ${describeLine(terms)}; hamlet lab heal ends it`);
     return 0;
   },
 };

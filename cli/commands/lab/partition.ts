@@ -9,4 +9,5 @@ export const labPartition = deviceCommand(
   },
   (lab, name) => lab.partition(name),
   (name) => `${name} is off the network; hamlet lab heal plugs its cable back in`,
+  { isPartitioned: true },
 );

@@ -9,9 +9,11 @@ export const labPower = deviceCommand(
   },
   (lab, name) => lab.restore(name),
   (name) => `${name} has power and boots`,
+  { isOn: true },
   {
     describe: "plug the cable of the lab's web back in instead",
     act: (lab) => lab.restoreWeb(),
     said: "the web is on the network",
+    facts: { isPartitioned: false },
   },
 );

@@ -14,7 +14,7 @@ export const otaRotate: Command = {
 Keys: ${allKeys().join(", ")}. A key of TUF's roles is replaced by a new version of the root, which two root keys sign; a
 board's by the key "targets". A key that is lost is replaced all the same: it signs nothing.
 Devices follow without a visit, those as well that were off for long.`,
-  options: { ...openOptions },
+  options: { json: { type: "boolean", describe: "print the result as JSON" }, ...openOptions },
   choices: allKeys,
   async run(input, { print, note }) {
     const { values } = input;
@@ -23,7 +23,9 @@ Devices follow without a visit, those as well that were off for long.`,
     const passphrase = await passphraseOf(values);
     const repository = await openRepository(folder, passphrase);
     const { isReplaced, lacking } = await rotateKey(repository, name, { passphrase, now: systemClock.now() });
-    print(isReplaced ? `replaced the key ${name}` : `made a new key ${name}; the old one stays until all is signed`);
+    if (values["json"]) print(JSON.stringify({ key: name, isReplaced, lacking }));
+    else
+      print(isReplaced ? `replaced the key ${name}` : `made a new key ${name}; the old one stays until all is signed`);
     noteLacking(lacking, values, note);
     return 0;
   },

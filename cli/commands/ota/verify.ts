@@ -15,6 +15,7 @@ With --remote it fetches everything from the web server that devices use, and co
   options: {
     ...folderOption,
     remote: { type: "string", argument: "url", describe: "check what this web server serves, instead of the folder" },
+    json: { type: "boolean", describe: "print the result as JSON" },
   },
   async run({ values }, { print, note, progress }) {
     const folder = folderOf(otaVerify, values);
@@ -27,14 +28,16 @@ With --remote it fetches everything from the web server that devices use, and co
       if (difference !== undefined) troubles.push(`${url}: ${difference}`);
     }
     progress.end();
-    for (const one of troubles) note(one);
-    if (troubles.length > 0) {
+    const isWhole = troubles.length === 0;
+    if (values["json"]) print(JSON.stringify({ checked: url ?? folder, isWhole, troubles }));
+    else for (const one of troubles) note(one);
+    if (!isWhole) {
       throw new HamletError("ota.damaged", `${url ?? folder} has ${troubles.length} fault(s)`, {
         hint:
           url === undefined ? "restore these files from a copy" : "copy the folder repository/ to the web server again",
       });
     }
-    print(`${url ?? folder} is whole`);
+    if (!values["json"]) print(`${url ?? folder} is whole`);
     return 0;
   },
 };

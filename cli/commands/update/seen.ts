@@ -12,13 +12,14 @@ export const updateSeen: Command = {
   details: `
 The history keeps the fallback.
 ${whereItWorks}`,
-  options: ownedDeviceOptions,
+  options: { ...ownedDeviceOptions, json: { type: "boolean", describe: "print the result as JSON" } },
   async run({ values }, { print }) {
     const device = await findDeviceForRequests(values);
     try {
       const { fallback } = updateOf(await device.status());
       await device.request("/v1/update", { kind: "seen" });
-      print(fallback ? `acknowledged: ${endText(fallback)}` : "there was nothing to acknowledge");
+      if (values["json"]) print(JSON.stringify({ acknowledged: fallback ?? null }));
+      else print(fallback ? `acknowledged: ${endText(fallback)}` : "there was nothing to acknowledge");
       return 0;
     } finally {
       device.close();

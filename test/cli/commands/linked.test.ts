@@ -102,7 +102,8 @@ test("net explain, rename and the update commands reach the device, and its refu
   await expect(owned(rename, "cellar")).rejects.toMatchObject({ code: "name.taken", exitCode: 3 });
   expect(await owned(updateCheck)).toEqual(["pantry runs 0.1.0, the newest release"]);
   expect(await owned(updateSeen)).toEqual(["there was nothing to acknowledge"]);
-  expect(asked).toEqual([{ kind: "check" }, { kind: "seen" }]);
+  expect(await owned(updateSeen, "--json")).toEqual(['{"acknowledged":null}']);
+  expect(asked).toEqual([{ kind: "check" }, { kind: "seen" }, { kind: "seen" }]);
   expect(await owned(updateHistory)).toEqual(["no update has ended yet"]);
 });
 

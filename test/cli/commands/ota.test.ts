@@ -112,6 +112,8 @@ test("a repository is signed, cleaned, and verified here and on its web server",
   expect((await run(otaGc, ...on("--dry-run"))).out).toMatch(/^would remove \d+ file\(s\)/);
   expect((await run(otaGc, ...on())).out).toMatch(/^removed \d+ file\(s\)/);
   expect((await run(otaVerify, ...on())).out).toBe(`${ota} is whole`);
+  const whole = { checked: ota, isWhole: true, troubles: [] };
+  expect(JSON.parse((await run(otaVerify, ...on("--json"))).out)).toEqual(whole);
   const web = await serve(join(ota, "repository"));
   expect((await run(otaVerify, ...on("--remote", web.url))).out).toBe(`${web.url} is whole`);
   const packs = join(ota, "repository/packs");
@@ -151,6 +153,8 @@ test("signing says what it signed, what waits, and by its exit code that it coul
 
 test("a key is replaced, and one that is elsewhere is named", async () => {
   expect((await run(otaRotate, ...on("nuc"))).out).toBe("replaced the key nuc");
+  const replaced = JSON.parse((await run(otaRotate, ...on("nuc", "--json"))).out);
+  expect(replaced).toMatchObject({ key: "nuc", isReplaced: true, lacking: [] });
   await unlink(join(ota, "keys/root-1.key"));
   await unlink(join(ota, "keys/root-2.key"));
   const { out, notes } = await run(otaRotate, ...on("timestamp"));
