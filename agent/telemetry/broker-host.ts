@@ -4,10 +4,11 @@
 import { brokerLimits } from "../../ota/fleet/access.ts";
 import type { Broker } from "../../ota/fleet/broker.ts";
 import { doorOf, type Kept } from "../../ota/fleet/inherit.ts";
-import { Sessions } from "../../ota/fleet/sessions.ts";
+import { Sessions, sourceOf } from "../../ota/fleet/sessions.ts";
 import { describeError } from "../../system/error.ts";
 import type { Log } from "../../system/log.ts";
 import type { Warnings } from "../health/warnings.ts";
+import { Presence } from "./presence.ts";
 import type { SessionFile } from "./session-file.ts";
 import { copyBroker, Standby } from "./standby.ts";
 
@@ -40,9 +41,7 @@ export class BrokerHost {
   #broker: Broker | undefined;
   /** Until when a broker that is no longer wanted may be copied from by the one that replaces it. */
   #lingersUntil = Number.NEGATIVE_INFINITY;
-  /** When each other member was last alive to us, by performance.now. */
-  readonly #aliveAt = new Map<string, number>();
-  #present: ReadonlySet<string> = new Set();
+  readonly #presence: Presence;
   #isStopped = false;
   /** Of our broker, or of the one after which we are next in line. */
   readonly #sessions = new Sessions();
@@ -51,6 +50,7 @@ export class BrokerHost {
   constructor(options: BrokerHostOptions) {
     this.#options = options;
     this.#standby = new Standby(options, this.#hearSessions);
+    this.#presence = new Presence(options.self.id, performance.now());
   }
 
   readonly #isMember = (id: string): boolean => {
@@ -58,10 +58,11 @@ export class BrokerHost {
     return id === self.id || addressOf(id) !== undefined;
   };
 
-  readonly #hearSessions = (news: Uint8Array): void => {
+  /** `speaksFor`: our own file, and the host that we follow, speak for every device. */
+  readonly #hearSessions = (news: Uint8Array, speaksFor?: (device: string) => boolean): void => {
     const { neighborhood } = this.#options.self;
-    const door = doorOf({ neighborhood, isMember: this.#isMember, limits: brokerLimits });
-    this.#sessions.hear(news, door, performance.now());
+    const of = { neighborhood, isMember: this.#isMember, limits: brokerLimits };
+    this.#sessions.hear(news, doorOf({ ...of, ...(speaksFor && { speaksFor }) }), performance.now());
   };
 
   /** The member that runs it; undefined if the broker is external, and while the device still looks for others. */
@@ -83,7 +84,7 @@ export class BrokerHost {
   async keep(): Promise<void> {
     await this.#read();
     const isOurs = this.id() === this.#options.self.id;
-    const returned = this.#returned();
+    const returned = this.#presence.look(this.#options.alive(), this.#isMember, performance.now());
     this.#standby.follow(this.#isNext() ? this.address() : undefined);
     if (!isOurs) return this.#yield();
     this.#lingersUntil = performance.now() + (this.#options.lingerMs ?? LINGER_MS);
@@ -143,26 +144,19 @@ export class BrokerHost {
     return before > 0 && before <= STANDBYS;
   }
 
-  /** Members that were away and are alive again, and when they were last here: each may have hosted a broker meanwhile. */
-  #returned(): [id: string, before: number][] {
-    const now = performance.now();
-    const returned: [string, number][] = [];
-    const present = new Set(this.#options.alive());
-    for (const id of present) {
-      const at = this.#aliveAt.get(id);
-      if (at === undefined || !this.#present.has(id)) returned.push([id, at ?? Number.NEGATIVE_INFINITY]);
-      this.#aliveAt.set(id, now);
-    }
-    this.#present = present;
-    for (const id of this.#aliveAt.keys()) if (!this.#options.addressOf(id)) this.#aliveAt.delete(id);
-    return returned;
-  }
-
+  /** It may know of devices that were with it. Of others its word is one member's about another, and changes nothing that is known. */
   async #copy(id: string, before: number): Promise<void> {
     const { self, addressOf } = this.#options;
     const address = addressOf(id);
     if (id === self.id || address === undefined) return;
-    this.#inherit(await copyBroker(this.#options, address, this.#hearSessions), before);
+    const speaksFor = (device: string) => this.#presence.mayHaveHosted(id, device, performance.now());
+    const messages = await copyBroker(this.#options, address, (news) => this.#hearSessions(news, speaksFor));
+    const isFirsthand = ({ topic }: Kept) => speaksFor(sourceOf(topic));
+    this.#inherit(messages.filter(isFirsthand), before);
+    this.#inherit(
+      messages.filter((kept) => !isFirsthand(kept)),
+      Number.NEGATIVE_INFINITY,
+    );
   }
 
   #inherit(messages: readonly Kept[], before: number): void {

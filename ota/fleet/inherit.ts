@@ -16,7 +16,10 @@ export type Heir = {
   limits: BrokerLimits;
 };
 
-/** The device of a retained message, or undefined if it is not for this heir: it is known better here, or nobody may say it. */
+/**
+ * The device of a retained message, or undefined if it is not for this heir: it is known better here, or nobody may say it. What was kept
+ * since `before` is newer.
+ */
 export function heritageOf(heir: Heir, { topic, payload }: Kept, before: number): string | undefined {
   const device = deviceOf(heir.neighborhood, topic);
   if (device === undefined || !heir.isMember(device) || heir.isConnected(device) || payload.length === 0)
@@ -30,11 +33,17 @@ export function heritageOf(heir: Heir, { topic, payload }: Kept, before: number)
   return because ? undefined : device;
 }
 
-/** What is believed of the sessions that another broker, or a file, tells of. */
-export function doorOf({ neighborhood, isMember, limits }: Pick<Heir, "neighborhood" | "isMember" | "limits">): Door {
+/** What is believed of the sessions that another broker, or a file, tells of. `speaksFor`: of every device by default. */
+export function doorOf({
+  neighborhood,
+  isMember,
+  limits,
+  speaksFor = () => true,
+}: Pick<Heir, "neighborhood" | "isMember" | "limits"> & Partial<Pick<Door, "speaksFor">>): Door {
   const none = new Map();
   return {
     isMember,
+    speaksFor,
     mayRead: (filter) => maySubscribe(neighborhood, filter, none, limits) === undefined,
     maySay(topic, payload) {
       const device = deviceOf(neighborhood, topic);

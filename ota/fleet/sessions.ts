@@ -16,6 +16,8 @@ type Session = {
   done: Set<string>;
   /** Since when it has been away; undefined while it is connected here. */
   awayAt: number | undefined;
+  /** Another broker says that there is one, and that one speaks for others only: it takes no room from a client that comes itself. */
+  isHearsay: boolean;
 };
 type Change = { isSession: boolean; puts: Set<string>; dones: Set<string> };
 /** What another broker says is believed only so far. */
@@ -23,6 +25,8 @@ export type Door = {
   isMember(device: string): boolean;
   mayRead(filter: string): boolean;
   maySay(topic: string, payload: Buffer): boolean;
+  /** Whether it may know what this device has said and its programs have got: all else that it tells would be one member's word about another. */
+  speaksFor(device: string): boolean;
 };
 
 const Client = z.string().regex(/^[a-z0-9-]{1,64}(\.[a-z0-9-]{1,32})?$/);
@@ -45,7 +49,7 @@ const keysAtOnce = 300;
 const overheadBytes = 128;
 const weightOf = ({ topic, payload }: Waiting): number => topic.length + payload.length + overheadBytes;
 /** `hamlet/<neighborhood>/<device>/...` and `homeassistant/<component>/<device>/...` */
-const sourceOf = (topic: string): string => topic.split("/", 3)[2] ?? "";
+export const sourceOf = (topic: string): string => topic.split("/", 3)[2] ?? "";
 export const deviceOf = (client: string): string => client.split(".", 1)[0]!;
 
 type Limits = Pick<
@@ -69,9 +73,13 @@ export class Sessions {
 
   /** Whether the broker may keep a session for `client`: a device has few, so that others find room. */
   mayKeep(client: string): boolean {
-    if (this.#sessions.has(client)) return true;
-    const ofDevice = [...this.#sessions.keys()].filter((one) => deviceOf(one) === deviceOf(client)).length;
-    return ofDevice < this.#limits.sessionsPerDevice && this.#sessions.size < this.#limits.sessions;
+    return this.#sessions.has(client) || this.#hasRoom(client, ({ isHearsay }) => !isHearsay);
+  }
+
+  #hasRoom(client: string, counts: (session: Session) => boolean): boolean {
+    const others = [...this.#sessions].flatMap(([one, session]) => (counts(session) ? [one] : []));
+    const ofDevice = others.filter((one) => deviceOf(one) === deviceOf(client)).length;
+    return ofDevice < this.#limits.sessionsPerDevice && others.length < this.#limits.sessions;
   }
 
   /** `client` has connected here, or is gone. */
@@ -79,6 +87,7 @@ export class Sessions {
     const session = this.#sessions.get(client);
     if (!session) return;
     session.awayAt = isHere ? undefined : now;
+    session.isHearsay = false;
     this.#changed(client).isSession = true;
   }
 
@@ -88,7 +97,8 @@ export class Sessions {
 
   /** Begins the session of a client that is connected, if there is none. */
   subscribe(client: string, filters: readonly (readonly [string, QoS])[]): void {
-    const session = this.#sessions.get(client) ?? this.#begin(client, undefined);
+    const session = this.#sessions.get(client) ?? this.#beginHere(client);
+    session.isHearsay = false;
     for (const [filter, qos] of filters)
       if (session.filters.has(filter) || session.filters.size < this.#limits.subscriptions)
         session.filters.set(filter, qos);
@@ -209,20 +219,21 @@ export class Sessions {
     const [news, payload] = unpack(bytes);
     if (!news || !door.isMember(deviceOf(news.c))) return;
     const session = this.#sessions.get(news.c);
+    const isKnown = door.speaksFor(deviceOf(news.c));
     switch (news.t) {
       case "session":
-        this.#hearSession(news, session, door, now);
+        if (isKnown || !session) this.#hearSession(news, session, door, now);
         break;
       case "put":
-        if (door.maySay(news.o, payload))
+        if (door.speaksFor(sourceOf(news.o)) && door.maySay(news.o, payload))
           this.put(news.c, { key: news.k, topic: news.o, payload, at: now - news.ageMs });
         break;
       case "done":
-        if (session) for (const key of news.k) this.#finish(news.c, session, key);
+        if (session && isKnown) for (const key of news.k) this.#finish(news.c, session, key);
         break;
       case "end":
         // One that is connected here knows better.
-        if (session?.awayAt !== undefined) this.end(news.c);
+        if (isKnown && session?.awayAt !== undefined) this.end(news.c);
         break;
     }
   }
@@ -233,8 +244,9 @@ export class Sessions {
     door: Door,
     now: number,
   ): void {
-    if (!known && !this.mayKeep(c)) return;
+    if (!known && !this.#hasRoom(c, () => true)) return;
     const session = known ?? this.#begin(c, now - awayMs);
+    session.isHearsay = !door.speaksFor(deviceOf(c));
     if (session.awayAt === undefined) return;
     session.awayAt = Math.max(session.awayAt, now - awayMs);
     const allowed = f.filter(([filter]) => door.mayRead(filter));
@@ -242,8 +254,19 @@ export class Sessions {
     this.#changed(c).isSession = true;
   }
 
+  #beginHere(client: string): Session {
+    // What is only told of this device goes first.
+    const rank = (one: string) => (deviceOf(one) === deviceOf(client) ? 0 : 1);
+    const told = [...this.#sessions].flatMap(([one, { isHearsay }]) => (isHearsay ? [one] : []));
+    for (const one of told.sort((a, b) => rank(a) - rank(b))) {
+      if (this.#hasRoom(client, () => true)) break;
+      this.end(one);
+    }
+    return this.#begin(client, undefined);
+  }
+
   #begin(client: string, awayAt: number | undefined): Session {
-    const session: Session = { filters: new Map(), queue: new Map(), done: new Set(), awayAt };
+    const session: Session = { filters: new Map(), queue: new Map(), done: new Set(), awayAt, isHearsay: false };
     this.#sessions.set(client, session);
     this.#ended.delete(client);
     return session;

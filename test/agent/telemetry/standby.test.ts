@@ -99,6 +99,21 @@ test("when a split heals, the broker that stays takes over what the other one kn
   });
 });
 
+test("a member that was not the others' host changes nothing that the broker keeps of them, and fills in what it lacks", async () => {
+  let alive = ["attic", "cellar", "kitchen"];
+  member("attic", () => alive);
+  await say("shed", "attic", stateOf("shed", "1"));
+  await sleep(200);
+  alive = ["attic", "cellar"];
+  member("kitchen", () => ["kitchen"]);
+  await say("shed", "kitchen", stateOf("shed", "made up"));
+  await say("cellar", "kitchen", stateOf("cellar", "2"));
+  alive = ["attic", "cellar", "kitchen"];
+  await eventually(async () => expect(await retained("attic")).toEqual({ shed: "online 1", cellar: "online 2" }), {
+    within: 5_000,
+  });
+});
+
 test("a lower id that comes back takes the broker over with all that is retained", async () => {
   let alive = ["cellar", "kitchen"];
   member("cellar", () => alive);

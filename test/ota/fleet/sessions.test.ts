@@ -6,7 +6,7 @@ import { maxPayloadBytes, sessionsTopic } from "../../../ota/fleet/topics.ts";
 const hood = "n".repeat(26);
 const [attic, cellar, kitchen] = ["a".repeat(26), "c".repeat(26), "k".repeat(26)] as const;
 const ha = `${attic}.homeassistant`;
-const door: Door = { isMember: () => true, mayRead: () => true, maySay: () => true };
+const door: Door = { isMember: () => true, mayRead: () => true, maySay: () => true, speaksFor: () => true };
 const filter = `hamlet/${hood}/+/warnings`;
 let count = 0;
 const message = (from: string, bytes = 10) => ({
@@ -130,6 +130,7 @@ test("another broker is believed only so far", () => {
     isMember: (device) => device !== "x".repeat(26),
     mayRead: (name) => !name.startsWith("$"),
     maySay: (topic) => topic.includes(cellar),
+    speaksFor: () => true,
   });
   expect([told.size, told.filtersOf(ha), sources(told)]).toEqual([1, [[filter, 1]], [cellar]]);
   const before = told.all(0);
@@ -152,6 +153,43 @@ test("another broker is believed only so far", () => {
       );
   }
   expect([small.size, small.waiting(`${attic}.s0`).length]).toEqual([1, 2]);
+});
+
+test("a broker that had no part in a client's session ends nothing of it, and speaks in nobody's name but its own", () => {
+  const [mine, liar] = [away({ waiting: 4 }), away()];
+  const waits = message(cellar);
+  mine.put(ha, waits);
+  liar.put(ha, { ...waits });
+  liar.sent(ha, waits.key, 1);
+  liar.acknowledged(ha, 1);
+  for (let number = 0; number < 8; number++) liar.put(ha, message(cellar));
+  const own = message(kitchen);
+  liar.put(ha, own);
+  const told = liar.all(10_000);
+  liar.unsubscribe(ha, [filter]);
+  told.push(...liar.all(10_000));
+  liar.end(ha);
+  told.push(...liar.news(10_000));
+  for (const bytes of told) mine.hear(bytes, { ...door, speaksFor: (device) => device === kitchen }, 10_000);
+  expect([mine.filtersOf(ha), mine.waiting(ha)]).toEqual([[[filter, 1]], [waits, own]]);
+});
+
+test("sessions that another broker makes up give way to a client that comes itself", () => {
+  const told = new Sessions({ sessions: 3, sessionsPerDevice: 2 });
+  const claim = (client: string) =>
+    told.hear(
+      Buffer.from(`${JSON.stringify({ t: "session", c: client, f: [[filter, 1]] })}\n`),
+      { ...door, speaksFor: () => false },
+      0,
+    );
+  for (const client of [`${attic}.s1`, `${attic}.s2`, `${attic}.s3`, cellar, kitchen]) claim(client);
+  expect([told.size, told.mayKeep(ha), told.mayKeep(`${kitchen}.home`)]).toEqual([3, true, true]);
+  told.subscribe(ha, [[filter, 1]]);
+  told.subscribe(`${attic}.two`, [[filter, 1]]);
+  told.subscribe(`${kitchen}.home`, [[filter, 1]]);
+  expect([told.size, told.mayKeep(`${attic}.s1`), told.mayKeep(`${kitchen}.two`)]).toEqual([3, false, false]);
+  claim(cellar);
+  expect([ha, `${attic}.two`, `${kitchen}.home`].map((client) => told.filtersOf(client).length)).toEqual([1, 1, 1]);
 });
 
 test("a client that is connected here keeps its session, whatever another broker says of it", () => {
