@@ -5,7 +5,7 @@ import type { MemberRecord } from "../../provisioning/trust/record.ts";
 import { absentTooLong } from "./absence.ts";
 import { freeName } from "./free-name.ts";
 import { ownReplacement } from "./replacements.ts";
-import { chain, type Member, renew, type State, type Step } from "./state.ts";
+import { chain, type Member, type Now, renew, type State, type Step } from "./state.ts";
 
 type Named = Pick<MemberRecord, "id" | "name">;
 
@@ -42,12 +42,20 @@ export const rename = (state: State, name: string): Step =>
 
 /**
  * A device that no member has admitted yet is known to nobody, and takes another name where its own has an owner: `called` is how a member
- * that greets it knows it. Of two such devices the one with the lower id keeps the name. Once it is admitted, its name is its own.
+ * that greets it knows it. Of two such devices the one with the lower id keeps the name. Once it is admitted, its name is its own. `from`:
+ * the address from which the other said hello itself.
  */
-export function yieldName(state: State, other: MemberRecord, called: string | undefined): Step {
+export function yieldName(
+  state: State,
+  other: MemberRecord,
+  { called, from }: { called?: string; from?: string },
+  now: Pick<Now, "monotonicMs">,
+): Step {
   const { own, self, members, yields = 0 } = state;
   const wanted = state.gaveWay ?? own.name;
-  const proof = other.name === wanted ? ownReplacement(self, other) : undefined;
+  // Whoever says hello runs, and so not on our board.
+  const mayBeFormer = other.name === wanted && from === undefined && isNew(state, now);
+  const proof = mayBeFormer ? ownReplacement(self, other) : undefined;
   if (proof !== undefined) return replace(state, proof, wanted);
   if (own.admissions.length > 0 || yields >= mostYields) return [state, []];
   const isLater = other.name === own.name && other.admissions.length === 0 && other.id < self.id;
@@ -66,6 +74,15 @@ export function yieldName(state: State, other: MemberRecord, called: string | un
 /** Each time its record is written: as often as thirty devices that come with one name may need, and no member can cause more. */
 const mostYields = 32;
 
+/** A board has had a few cards, and members that pass for them take turns no longer than that. */
+const mostProofs = 8;
+/** Gossip brings the record of an earlier card within minutes. Whoever comes later was never in this board. */
+const newForMs = 3_600_000;
+
+const isNew = ({ own, admittedAt, proofs = 0 }: State, { monotonicMs }: Pick<Now, "monotonicMs">): boolean =>
+  proofs < mostProofs &&
+  (own.admissions.length === 0 || (admittedAt !== undefined && monotonicMs - admittedAt < newForMs));
+
 /** Whether `name` is what `freeName` makes of `wanted`: nobody gives this device any other. */
 const isNumbered = (name: string | undefined, wanted: string): name is string => {
   const stem = `${wanted.slice(0, 58)}-`;
@@ -79,7 +96,7 @@ const isNumbered = (name: string | undefined, wanted: string): name is string =>
 function replace({ gaveWay: _, ...state }: State, replaces: string, name: string): Step {
   if (state.own.replaces === replaces && state.own.name === name) return [state, []];
   return chain(
-    state,
+    { ...state, proofs: (state.proofs ?? 0) + 1 },
     (before) => (before.own.name === name ? [before, []] : rename(before, name)),
     (before) => renew(before, { replaces }),
     (after) => [after, [{ kind: "publish" }]],

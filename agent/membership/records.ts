@@ -3,10 +3,12 @@
 
 import type { Judgement } from "../../provisioning/trust/judge.ts";
 import { meshAddress } from "../../provisioning/trust/names.ts";
+import type { MemberRecord } from "../../provisioning/trust/record.ts";
 import type { RefusalCode } from "../../provisioning/trust/refusal.ts";
+import { formerOf } from "../../provisioning/trust/replacement.ts";
 import type { TokenCertificate } from "../../provisioning/trust/token.ts";
 import { wireguardKeyOf } from "../../provisioning/trust/wireguard-key.ts";
-import { type Allowance, spend } from "../cluster/allowance.ts";
+import { spend } from "../cluster/allowance.ts";
 import { overMaximum, takeAdmissions } from "./admissions.ts";
 import { takeOwn } from "./clones.ts";
 import { disputeHint } from "./disputes.ts";
@@ -38,11 +40,15 @@ export function takeRecord(state: State, event: Event & { kind: "record" }, now:
     state,
     (before) => (isNews ? accept(before, judgement, jws, now) : [before, []]),
     (after) => [after, countersign(after, judgement, now)],
-    (after) => yieldName(after, judgement.record, event.called),
+    (after) => yieldName(after, judgement.record, event, now),
     (after) => takeAdmissions(after, event.admissions),
+    (after) => [state.own.admissions.length > 0 ? after : sinceAdmitted(after, now), []],
     (after) => [after, from === undefined ? [] : [{ kind: "met", id: judgement.record.id, from }]],
   );
 }
+
+const sinceAdmitted = (state: State, { monotonicMs }: Now): State =>
+  state.own.admissions.length > 0 ? { ...state, admittedAt: monotonicMs } : state;
 
 /** Each record of a member makes all others look at their peers: one that signs ever new ones is heard now and then. */
 export const mayRenew = ({ renewals }: Member, { monotonicMs }: Pick<Now, "monotonicMs">): boolean =>
@@ -52,7 +58,12 @@ function accept(state: State, judgement: Accepted, jws: string, { monotonicMs }:
   const { id } = judgement.record;
   const known = state.members.get(id);
   const renewals = known && spend(known.renewals, monotonicMs);
-  const [next, effects] = keepRecord(state, judgement, jws, { renewals });
+  const [next, effects] = keepRecord(
+    state,
+    judgement,
+    jws,
+    known ? { renewals } : { tookFrom: firstFormer(judgement.record) },
+  );
   const pending = new Map(next.pending);
   pending.delete(id);
   const name = next.members.get(id)!.name;
@@ -63,12 +74,15 @@ function accept(state: State, judgement: Accepted, jws: string, { monotonicMs }:
   return [{ ...next, pending }, effects];
 }
 
+/** Whoever says with its first word here whose place it takes has that one's name, and no other. Later it cannot say so of anyone. */
+const firstFormer = ({ replaces }: MemberRecord): string | undefined => replaces && formerOf(replaces);
+
 /** `kept`: what was known of it before a restart. */
 export function keepRecord(
   state: State,
   { record, token, basis }: Accepted,
   jws: string,
-  kept: { name?: string | undefined; absentMs?: number; renewals?: Allowance | undefined } = {},
+  kept: Partial<Pick<Member, "name" | "tookFrom" | "absentMs" | "renewals">> = {},
 ): Step {
   const { id } = record;
   const known = state.members.get(id);
@@ -80,6 +94,7 @@ export function keepRecord(
     address: meshAddress(state.self.neighborhood.id, record.deviceKey),
     wireguardKey: wireguardKeyOf(record.deviceKey)!,
     replaces: provenFormer(state, record),
+    tookFrom: known?.tookFrom ?? kept.tookFrom,
     absentMs: known?.absentMs ?? kept.absentMs ?? 0,
     basis,
     tokenId: token.id,

@@ -6,7 +6,7 @@ import { formerOf, isReplacement, signReplacement } from "../../provisioning/tru
 import { freeName } from "./free-name.ts";
 import type { Effect, Member, Self, State, Step } from "./state.ts";
 
-type Holder = Pick<Member, "name" | "replaces"> & { record: Pick<MemberRecord, "id" | "name"> };
+type Holder = Pick<Member, "name" | "replaces" | "tookFrom"> & { record: Pick<MemberRecord, "id" | "name"> };
 type Lives = "gone" | "alive" | undefined;
 
 /** Proves that `record` is of this very board under another key: of a card that was in it before. Undefined if it is not. */
@@ -48,7 +48,7 @@ export function applyReplacements(state: State): Step {
   );
   if (changed.size === 0) return [state, []];
   const members = new Map(state.members);
-  for (const [id, name] of changed) members.set(id, { ...members.get(id)!, name });
+  for (const [id, called] of changed) members.set(id, { ...members.get(id)!, ...called });
   const next = { ...state, members };
   const cleared = [...replaced(next)].map((subject): Effect => ({ kind: "clear", code: "member.dead", subject }));
   return [next, [{ kind: "save", file: "roster" }, { kind: "members" }, ...cleared]];
@@ -56,33 +56,36 @@ export function applyReplacements(state: State): Step {
 
 /**
  * A former device that is gone leaves its name to its heir, and has it back when it lives. Whatever is neither gone nor alive changes
- * nothing. Returns the names that change, by id.
+ * nothing, and nobody gets a name that it did not have here: whoever knows a board's serial number can pass for an earlier card of it.
+ * Returns the names that change, by id.
  */
 export function namesAfterReplacement(
   holders: readonly Holder[],
   own: string,
   lives: (id: string) => Lives,
-): ReadonlyMap<string, string> {
+): ReadonlyMap<string, Pick<Member, "name" | "tookFrom">> {
   const byId = new Map(holders.map((holder) => [holder.record.id, holder]));
   const names = new Map(holders.map(({ record, name }) => [record.id, name]));
-  const changed = new Map<string, string>();
-  const call = (id: string, name: string) => {
+  const changed = new Map<string, Pick<Member, "name" | "tookFrom">>();
+  const call = (id: string, name: string, tookFrom: string | undefined) => {
     names.set(id, name);
-    changed.set(id, name);
+    changed.set(id, { name, tookFrom });
   };
-  const swap = (from: string, to: string, name: string) => {
+  const swap = (from: string, to: string, name: string, tookFrom: string | undefined) => {
     names.delete(from);
-    call(to, name);
-    call(from, freeName(name, new Set([own, ...names.values()])));
+    call(to, name, tookFrom);
+    call(from, freeName(name, new Set([own, ...names.values()])), undefined);
   };
-  for (const { record: heir, replaces } of holders) {
+  for (const { record: heir, replaces, tookFrom } of holders) {
     const former = replaces === undefined ? undefined : byId.get(replaces)?.record;
     // One name is at stake: that which both have.
     if (!former || former.name !== heir.name) continue;
     const isHeirs = names.get(heir.id) === heir.name;
     const isFormers = names.get(former.id) === heir.name;
-    if (isFormers && lives(former.id) === "gone" && lives(heir.id) !== "gone") swap(former.id, heir.id, heir.name);
-    if (isHeirs && lives(former.id) === "alive") swap(heir.id, former.id, heir.name);
+    if (isFormers && lives(former.id) === "gone" && lives(heir.id) !== "gone")
+      swap(former.id, heir.id, heir.name, former.id);
+    if (isHeirs && tookFrom === former.id && lives(former.id) === "alive")
+      swap(heir.id, former.id, heir.name, undefined);
   }
   return changed;
 }

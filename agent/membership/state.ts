@@ -23,6 +23,8 @@ export type Member = {
   wireguardKey: string;
   /** A former member whose board it proved to run on. */
   replaces?: string | undefined;
+  /** A former member whose name it has here: that gave it up, or was named with the first word of this one. It has it back if it lives. */
+  tookFrom?: string | undefined;
   /** How long it has been gone, as far as this device has noticed. */
   absentMs: number;
   basis: Basis;
@@ -92,6 +94,10 @@ export type State = {
   /** The name that this device gave up for a number, since it started, and how often it did so. */
   readonly gaveWay?: string;
   readonly yields?: number;
+  /** How often this device has proved since then that it replaces another. */
+  readonly proofs?: number;
+  /** When a member admitted this device first, if that was since it started. */
+  readonly admittedAt?: number;
   /** How often this device has gone above a number of its own since it started. */
   readonly climbs: number;
   /** When absences were last counted, by the clock that only grows. */
@@ -104,7 +110,7 @@ export type Now = { wallMs: number; monotonicMs: number };
 
 export type JudgedRecord = { jws: string; judgement: Judgement };
 /** A member as it was kept. */
-export type KeptRecord = JudgedRecord & { name?: string | undefined; absentMs: number };
+export type KeptRecord = JudgedRecord & { name?: string | undefined; tookFrom?: string | undefined; absentMs: number };
 export type Event =
   | {
       kind: "loaded";

@@ -16,6 +16,7 @@ const RosterFile = z.object({
       record: z.string(),
       basis: z.enum(["judged", "vouched", "faith", "clock"]),
       name: z.string().optional().describe("by which this device knows it; that in the record is what it wants"),
+      tookFrom: z.string().optional().describe("the member that it replaces and that gave it this name"),
       absentMs: z.number().min(0).default(0),
     }),
   ),
@@ -23,7 +24,13 @@ const RosterFile = z.object({
 });
 const DocumentsFile = z.object({ v: z.literal(1), documents: z.array(z.string()) });
 
-export type KeptMember = { record: string; basis: Basis; name?: string | undefined; absentMs: number };
+export type KeptMember = {
+  record: string;
+  basis: Basis;
+  name?: string | undefined;
+  tookFrom?: string | undefined;
+  absentMs: number;
+};
 export type KeptDocuments = {
   members: KeptMember[];
   revocations: string[];
@@ -133,8 +140,8 @@ export class Store {
 
   async #saveRoster(state: State): Promise<void> {
     const members = [...state.members.values()].map(({ jws, ...member }): KeptMember => {
-      const { basis, name, absentMs } = member;
-      return { record: jws, basis, name, absentMs };
+      const { basis, name, tookFrom, absentMs } = member;
+      return { record: jws, basis, name, ...(tookFrom && { tookFrom }), absentMs };
     });
     const content: z.infer<typeof RosterFile> = { v: 1, members, revocations: documentsOf(state, "revocations") };
     // The file and its copy; a sum and line breaks are some per cent more.

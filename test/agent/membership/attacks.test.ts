@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { makeOrders } from "../../../agent/membership/orders.ts";
 import { revocationKind } from "../../../agent/membership/root-orders.ts";
+import { boardIdentityOf, boardKeyOf } from "../../../provisioning/handover/board.ts";
 import { signAdmission } from "../../../provisioning/trust/admission.ts";
 import { readUnverified, sign } from "../../../provisioning/trust/jws.ts";
 import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
@@ -289,6 +290,41 @@ test("t5-names: who only says to replace a member takes no name, dead or not, an
     expect(namesIn(membership)).toEqual({ [victim.id]: "attic", [mallory.id]: "attic-2" });
     expect(codes().includes("member.dead")).toBe(state === "dead");
   }
+});
+
+test("t5-names: whoever passes for an earlier card of a member's board gets no name that it never had", async () => {
+  await using world = await makeWorld();
+  const cellar = await world.device("cellar");
+  const facts = { serials: ["g6bn1234"], macs: [] };
+  const [victim, mallory] = [await world.evil("attic"), await world.evil("attic")];
+  const boardIdentity = boardIdentityOf(facts, mallory.key.publicKey)!;
+  const replaced = { neighborhood: world.street.keys.id, former: mallory.id, heir: victim.id };
+  const replaces = signReplacement(replaced, boardKeyOf(facts, mallory.key.publicKey)!);
+  const { membership } = await world.know(cellar);
+  await membership.receive({ record: await victim.say() });
+  await membership.receive({ record: await mallory.say({ boardIdentity }) });
+  await membership.receive({ record: await victim.say({ number: 2, replaces }) });
+  const names = { [victim.id]: "attic", [mallory.id]: "attic-2" };
+  for (const state of ["alive", "dead", "alive"] as const) {
+    await membership.happen({ kind: "liveness", states: new Map([[mallory.id, state] as const]) });
+    expect(namesIn(membership)).toEqual(names);
+  }
+});
+
+test("t5-names: a name that an heir took goes back to the former that lives, also after a restart in between", async () => {
+  await using world = await makeWorld();
+  const cellar = await world.device("cellar");
+  const [former, heir] = [await world.evil("attic"), await world.evil("attic")];
+  const board = generateSigningKey();
+  const replaces = signReplacement({ neighborhood: world.street.keys.id, former: former.id, heir: heir.id }, board);
+  const { membership } = await world.know(cellar);
+  await membership.receive({ record: await former.say({ boardIdentity: board.publicKey }) });
+  await membership.receive({ record: await heir.say({ replaces }) });
+  await membership.happen({ kind: "liveness", states: new Map([[former.id, "dead"]]) });
+  expect(namesIn(membership)).toEqual({ [former.id]: "attic-2", [heir.id]: "attic" });
+  const { membership: again } = await world.know(cellar);
+  await again.happen({ kind: "liveness", states: new Map([[former.id, "alive"]]) });
+  expect(namesIn(again)).toEqual({ [former.id]: "attic", [heir.id]: "attic-2" });
 });
 
 test("t2-wireguard-key: a member that claims another's WireGuard key keeps nobody out", async () => {

@@ -2,7 +2,11 @@ import { describe, expect, test } from "vitest";
 import { freeName } from "../../../agent/membership/free-name.ts";
 import { yieldName } from "../../../agent/membership/names.ts";
 import type { State } from "../../../agent/membership/state.ts";
+import { boardIdentityOf } from "../../../provisioning/handover/board.ts";
+import { generateSigningKey } from "../../../provisioning/trust/keys.ts";
+import { deviceIdOf } from "../../../provisioning/trust/names.ts";
 import type { MemberRecord } from "../../../provisioning/trust/record.ts";
+import { makeStreet } from "../../street.ts";
 
 const state = (id: string, admissions: string[] = []) =>
   ({
@@ -12,7 +16,9 @@ const state = (id: string, admissions: string[] = []) =>
     liveness: new Map(),
   }) as unknown as State;
 const other = (id: string, admissions: string[] = [], name = "attic") => ({ id, name, admissions }) as MemberRecord;
-const nameAfter = (own: State, record: MemberRecord, called?: string) => yieldName(own, record, called)[0].own.name;
+const now = { monotonicMs: 0 };
+const nameAfter = (own: State, record: MemberRecord, called?: string) =>
+  yieldName(own, record, called === undefined ? {} : { called }, now)[0].own.name;
 
 describe("a device that nobody has admitted yet", () => {
   test("takes the number that the member which greets it knows it by, and no other name", () => {
@@ -41,10 +47,39 @@ test("a member that greets a device and never lets it in moves its name so often
   let [called, shadowed] = [state("b"), state("b")];
   for (let number = 2; number < 1_000; number++) {
     const stem = called.own.name.slice(0, 58);
-    [called] = yieldName(called, other("a", ["word"], "cellar"), `${stem}-${number}`);
-    [shadowed] = yieldName(shadowed, lower(shadowed.own.name), undefined);
+    [called] = yieldName(called, other("a", ["word"], "cellar"), { called: `${stem}-${number}` }, now);
+    [shadowed] = yieldName(shadowed, lower(shadowed.own.name), {}, now);
   }
   for (const { own } of [called, shadowed]) expect(own.number).toBeLessThan(40);
+});
+
+describe("a device whose board others claim to have been in before", () => {
+  const facts = { serials: ["g6bn1234"], macs: [] };
+  const device = (admissions: string[] = []): State => {
+    const own = state(deviceIdOf(generateSigningKey().publicKey), admissions);
+    return { ...own, self: { ...own.self, board: facts, neighborhood: makeStreet().keys } };
+  };
+  const pretenders = [generateSigningKey(), generateSigningKey()].map(({ publicKey: deviceKey }) => ({
+    ...{ ...other(deviceIdOf(deviceKey), ["word"]), deviceKey, boardIdentity: boardIdentityOf(facts, deviceKey)! },
+  }));
+  const [one] = pretenders as [MemberRecord];
+
+  test("signs so while it is new and of those that do not run, and not without end", () => {
+    let victim = device();
+    [victim] = yieldName(victim, one, { from: "192.168.1.2" }, now);
+    expect(victim.own.replaces).toBe(undefined);
+    for (let round = 0; round < 100; round++) [victim] = yieldName(victim, pretenders[round % 2]!, {}, now);
+    expect(victim.own.replaces).not.toBe(undefined);
+    expect(victim.own.number).toBeLessThan(12);
+  });
+
+  test("signs it of nobody who comes once it has been a member for an hour, or since before it started", () => {
+    const hour = { monotonicMs: 3_600_000 };
+    const fresh = { ...device(["word"]), admittedAt: 0 };
+    expect(yieldName(fresh, one, {}, { monotonicMs: 3_599_999 })[0].own.replaces).not.toBe(undefined);
+    expect(yieldName(fresh, one, {}, hour)[0].own.replaces).toBe(undefined);
+    expect(yieldName(device(["word"]), one, {}, now)[0].own.replaces).toBe(undefined);
+  });
 });
 
 test("a device that was admitted keeps its name, whatever others say", () => {

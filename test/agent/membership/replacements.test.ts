@@ -10,7 +10,9 @@ describe("a new card in an old board", () => {
   const old = { name: "attic", record: { id: "o", name: "attic" } };
   const heir = { name: "attic-2", replaces: "o", record: { id: "h", name: "attic" } };
   const names = (holders: Parameters<typeof namesAfterReplacement>[0], lives: Record<string, "gone" | "alive"> = {}) =>
-    Object.fromEntries(namesAfterReplacement(holders, "cellar", (id) => lives[id]));
+    Object.fromEntries(
+      [...namesAfterReplacement(holders, "cellar", (id) => lives[id])].map(([id, { name }]) => [id, name]),
+    );
 
   test("takes the old device's name once that is gone; the old device gets another", () => {
     expect(names([old, heir], { o: "gone" })).toEqual({ h: "attic", o: "attic-2" });
@@ -31,10 +33,24 @@ describe("a new card in an old board", () => {
   test("swaps once, and gives the name back when the old device lives; one in doubt changes nothing", () => {
     const after = [
       { ...old, name: "attic-2" },
-      { ...heir, name: "attic" },
+      { ...heir, name: "attic", tookFrom: "o" },
     ];
     expect([names(after, { o: "gone" }), names(after)]).toEqual([{}, {}]);
     expect(names(after, { o: "alive" })).toEqual({ o: "attic", h: "attic-2" });
+  });
+
+  test("a device that never had the name here gets it from nobody who says to replace it", () => {
+    const victim = { ...heir, name: "attic" };
+    expect(names([victim, { ...old, name: "attic-2" }], { o: "alive" })).toEqual({});
+    expect(
+      names(
+        [
+          { ...victim, tookFrom: "x" },
+          { ...old, name: "attic-2" },
+        ],
+        { o: "alive" },
+      ),
+    ).toEqual({});
   });
 
   test("a dead heir inherits nothing", () => {
