@@ -42,8 +42,8 @@ export type KeptDocuments = {
 /** The files of what the root has signed. */
 export type SignedFile = Exclude<StateFile, "roster">;
 
-/** Design 11: under 5 MB a day; with a full bucket at its beginning, a day has twice this, and one roster more. */
-const bytesADay = 2_000_000;
+/** Of the 5 MB a day that all files together may cost. With a full bucket at its beginning, a day has twice this, and one roster more. */
+const bytesADay = 1_000_000;
 /** On a full disk, whatever happens meanwhile. */
 const againAfterMs = 60_000;
 

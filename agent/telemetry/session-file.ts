@@ -1,15 +1,18 @@
 // The sessions of the broker on this device's disk, so that they outlive a restart. They are written at most as often as the card bears,
-// and whole: what came since is lost with the power, unless another member was next in line and has it.
+// and without the oldest of what does not fit: what came since is lost with the power, unless another member was next in line and has it.
 import { rm } from "node:fs/promises";
 import { z } from "zod";
 import type { Sessions } from "../../ota/fleet/sessions.ts";
+import { Bucket } from "../../system/bucket.ts";
 import { describeError } from "../../system/error.ts";
 import { readJson, writeFileAtomic } from "../../system/files.ts";
 import type { Log } from "../../system/log.ts";
 
-/** Bytes that a day may cost: one file a minute, as long as it is small. */
-const bytesPerDay = 3_000_000;
-const dayMs = 86_400_000;
+/** Of the 5 MB a day that all files together may cost: at once, again in a day, and one file more. */
+const burstBytes = 300_000;
+const bytesADay = 700_000;
+/** Of messages, which base64 makes a third longer. */
+const mostBytes = 150_000;
 const soonestMs = 60_000;
 /** As a file system writes it: at least a block, its place and its name. */
 const overheadBytes = 12_288;
@@ -21,6 +24,7 @@ export class SessionFile {
   readonly #log: Log;
   #written = "";
   #isThere = true;
+  readonly #bytes = new Bucket({ burst: burstBytes, perSecond: bytesADay / 86_400 });
   #nextAt = Number.NEGATIVE_INFINITY;
 
   constructor(path: string, log: Log) {
@@ -41,15 +45,15 @@ export class SessionFile {
 
   /** Writes what has changed, if it is time; `isLast`: now. `now` is monotonic. */
   async save(sessions: Sessions, now: number, { isLast = false } = {}): Promise<void> {
-    if (now < this.#nextAt && !isLast) return;
+    if (!isLast && (now < this.#nextAt || this.#bytes.level(now) <= 0)) return;
     this.#nextAt = now + soonestMs;
     if (sessions.size === 0) return this.remove();
     // How long somebody has been away changes with every look, and matters by the hour.
     const hour = Math.floor(now / 3_600_000) * 3_600_000;
-    const news = sessions.all(hour, { isForFile: true }).map((bytes) => bytes.toString("base64"));
+    const news = sessions.forFile(hour, mostBytes).map((bytes) => bytes.toString("base64"));
     const text = JSON.stringify({ v: 1, news } satisfies z.infer<typeof File>);
     if (text === this.#written) return;
-    this.#nextAt = now + Math.max(soonestMs, ((text.length + overheadBytes) / bytesPerDay) * dayMs);
+    this.#bytes.take(text.length + overheadBytes);
     try {
       await writeFileAtomic(this.#path, text);
       [this.#written, this.#isThere] = [text, true];

@@ -205,12 +205,36 @@ export class Sessions {
     return told;
   }
 
-  /** Everything, for one who knows nothing yet. `isForFile`: without what is done with, which changes all the time. */
-  all(now: number, { isForFile = false } = {}): Buffer[] {
+  /** Everything, for one who knows nothing yet. */
+  all(now: number): Buffer[] {
     return [...this.#sessions].flatMap(([client, session]) => [
       sessionPacket(client, session, now),
-      ...(isForFile ? [] : donePackets(client, [...session.done])),
+      ...donePackets(client, [...session.done]),
       ...[...session.queue.values()].flatMap((message) => putPackets(client, message, now)),
+    ]);
+  }
+
+  /**
+   * For a file: without what is done with, which changes all the time, and of what waits no more than `mostBytes`, the newest of each
+   * publisher in each session in turn, the short ones first.
+   */
+  forFile(now: number, mostBytes: number): Buffer[] {
+    const piles = [...this.#sessions.values()].flatMap(({ queue }) =>
+      [...Map.groupBy(queue.values(), ({ topic }) => sourceOf(topic)).values()].map((pile) => pile.reverse()),
+    );
+    const kept = new Set<Waiting>();
+    let left = mostBytes;
+    for (let round = 0; piles.some((pile) => round < pile.length); round++) {
+      const next = piles.flatMap((pile) => pile[round] ?? []).sort((a, b) => weightOf(a) - weightOf(b));
+      for (const message of next) {
+        if (weightOf(message) > left) continue;
+        left -= weightOf(message);
+        kept.add(message);
+      }
+    }
+    return [...this.#sessions].flatMap(([client, session]) => [
+      sessionPacket(client, session, now),
+      ...[...session.queue.values()].flatMap((message) => (kept.has(message) ? putPackets(client, message, now) : [])),
     ]);
   }
 
