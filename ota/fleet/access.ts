@@ -35,6 +35,9 @@ export const brokerLimits = {
   packetBurst: 10_000,
   /** Retained topics of a device, which stay in memory. */
   retained: 64,
+  /** Of all devices together, as much as the next in line keep; and what each has of it, whatever others retain: an agent needs 30 KiB. */
+  retainedBytes: 8 << 20,
+  retainedShareBytes: 64 << 10,
   subscriptions: 32,
   /** Sessions that outlive their connections. */
   sessions: 64,

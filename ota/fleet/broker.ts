@@ -23,6 +23,7 @@ import {
 } from "./access.ts";
 import { type Heir, heritageOf, type Kept, willOf } from "./inherit.ts";
 import { limitPackets } from "./packets.ts";
+import { Retained, weightOf } from "./retained.ts";
 import { makePersistence } from "./session-persistence.ts";
 import { Sessions } from "./sessions.ts";
 import { sessionsTopic } from "./topics.ts";
@@ -68,8 +69,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   };
   const mayTalk = makeRate(limits.burst, limits.messagesPerSecond);
   const maySend = makeRate(limits.packetBurst, limits.packetsPerSecond);
-  /** Topics that are retained for each device, and when each came. */
-  const retained = new Map<string, Map<string, number>>();
+  const isMember = options.isMember ?? (() => true);
+  const retained = new Retained(limits);
   const connections = new Map<string, number>();
   let refused = 0;
 
@@ -81,6 +82,17 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   /** A device that is no longer a member may neither publish nor receive, even on an open connection. */
   const isStill = ({ device, from }: Session): boolean => deviceOfAddress(from) === device;
+
+  const makeRoom = (device: string, topic: string, payload: string | Uint8Array): boolean => {
+    const weight = weightOf(topic, payload);
+    const given = retained.keep(device, topic, weight, { now: performance.now(), isMember });
+    for (const one of given ?? [])
+      aedes.publish(
+        { cmd: "publish", topic: one, payload: Buffer.alloc(0), qos: 0, retain: true, dup: false },
+        () => {},
+      );
+    return given !== undefined;
+  };
 
   const aedes = await Aedes.createBroker({
     // Short: it is part of the key of each message that waits.
@@ -119,16 +131,16 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     authorizePublish(client, packet, done) {
       const session = client && sessions.get(client);
       if (!session || !isStill(session)) return done(refuse("an unknown client", "source.unknown"));
-      const kept = retained.get(session.device) ?? new Map<string, number>();
+      const kept = retained.of(session.device);
       // The last will of a device that was disconnected for its rate still counts.
       const because =
         client.closed || mayTalk(session.device)
           ? mayPublish({ neighborhood, device: session.device, packet, json: parseOnce(packet.payload), kept, limits })
           : "rate.tooHigh";
       if (because) return done(refuse(`${session.device} on ${packet.topic}`, because));
-      if (packet.retain && packet.payload.length > 0)
-        retained.set(session.device, kept.set(packet.topic, performance.now()));
-      else if (packet.retain) kept.delete(packet.topic);
+      if (packet.retain && packet.payload.length === 0) retained.drop(session.device, packet.topic);
+      // Where there is no room it is said to those who listen, and not kept.
+      else if (packet.retain) packet.retain = makeRoom(session.device, packet.topic, packet.payload);
       done(null);
     },
     authorizeSubscribe(client, subscription, done) {
@@ -201,7 +213,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     const now = performance.now();
     if (now >= expireAt) {
       expireAt = now + 60_000;
-      lasting.expire(now, options.isMember ?? (() => true));
+      lasting.expire(now, isMember);
     }
     tell(lasting.news(now));
   }, limits.newsMs);
@@ -211,11 +223,11 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   /** Wills of devices that are said to be online and have yet to say so themselves. */
   const wills = new Set<NodeJS.Timeout>();
   const publish = (device: string, { topic, payload, qos }: Kept) => {
-    retained.set(device, (retained.get(device) ?? new Map<string, number>()).set(topic, performance.now()));
+    if (!makeRoom(device, topic, payload)) return;
     aedes.publish({ cmd: "publish", topic, payload, qos, retain: true, dup: false }, () => {});
   };
   const inherit: Broker["inherit"] = (messages, { isMember, before }) => {
-    const keptOf = (device: string) => retained.get(device) ?? new Map<string, number>();
+    const keptOf = (device: string) => retained.of(device);
     const heir: Heir = { neighborhood, isMember, isConnected, keptOf, limits };
     for (const kept of messages) {
       const device = heritageOf(heir, kept, before);

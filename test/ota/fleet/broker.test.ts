@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Broker, startBroker } from "../../../ota/fleet/broker.ts";
 import { maxPayloadBytes, topicOf } from "../../../ota/fleet/topics.ts";
 import { silentLog } from "../../../system/log.ts";
+import { eventually } from "../../eventually.ts";
 
 // Loopback addresses replace the mesh: 127.0.0.2 is attic, 127.0.0.3 cellar.
 const hood = "n".repeat(26);
@@ -33,6 +34,8 @@ beforeEach(async () => {
       messagesPerSecond: 1,
       packetBurst: 50,
       returnMs: 300,
+      retainedBytes: 2_000,
+      retainedShareBytes: 1_000,
     },
   });
 });
@@ -93,6 +96,34 @@ test("what is retained comes with no higher QoS than a subscription asks for, by
   const again = qosOf(careless);
   await careless.subscribeAsync(topicOf(hood, attic, "state"), { qos: 1 });
   expect(await again).toBe(1);
+});
+
+test("what all devices retain is bounded, and who has most gives way; what finds no room is said and not kept", async () => {
+  const [mallory, small] = await Promise.all([connectFrom("127.0.0.2", attic), connectFrom("127.0.0.3", cellar)]);
+  const say = (client: MqttClient, device: string, name: "state" | "warnings", bytes: number) => {
+    const half = "x".repeat(bytes / 2);
+    const warnings = [{ code: "test", message: half, hint: half, since: 0 }];
+    const payload = JSON.stringify(name === "state" ? state : { v: 1, warnings });
+    return client.publishAsync(topicOf(hood, device, name), payload, { qos: 1, retain: true });
+  };
+  const live = new Map<string, number>();
+  small.on("message", (topic) => live.set(topic, (live.get(topic) ?? 0) + 1));
+  await small.subscribeAsync(`hamlet/${hood}/+/warnings`);
+  await say(mallory, attic, "warnings", 1_400);
+  await say(small, cellar, "state", 0);
+  await say(small, cellar, "warnings", 300);
+  await say(mallory, attic, "warnings", 1_500);
+  await say(mallory, attic, "state", 0);
+  const reader = await connectFrom("127.0.0.3", `${cellar}.reader`);
+  const found: string[] = [];
+  reader.on("message", (topic) => found.push(topic));
+  await reader.subscribeAsync(`hamlet/${hood}/#`);
+  await eventually(() => expect(found.length).toBeGreaterThan(2));
+  expect(found.sort()).toEqual(
+    [topicOf(hood, attic, "state"), topicOf(hood, cellar, "state"), topicOf(hood, cellar, "warnings")].sort(),
+  );
+  // Said, given up, and said again.
+  await eventually(() => expect(live.get(topicOf(hood, attic, "warnings"))).toBe(3));
 });
 
 test("a source that is not a member gets no answer at all", async () => {
