@@ -139,6 +139,7 @@ export type ErrorCode =
   | "ota.damaged"
   | "ota.signFailed"
   | "ota.threadFailed"
+  | "ota.unreviewed"
   | "update.agentSilent"
   | "update.badManifest"
   | "update.badMetadata"

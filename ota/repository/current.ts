@@ -1,4 +1,5 @@
 // The metadata in force: what a device has that has seen the newest timestamp.
+import { hash } from "node:crypto";
 import type { Metadata, MetaFile, Root, Snapshot, Targets, Timestamp } from "@tufjs/models";
 import { HamletError } from "../../system/error.ts";
 import { metadataFolder } from "../format/names.ts";
@@ -14,9 +15,9 @@ export type Current = {
 };
 type DocumentOf<R extends string> = ReturnType<typeof decodeDocument<R>>;
 
-/** Throws `ota.damaged` for what is missing, or not signed by the keys of its role. */
-export async function readCurrent(files: Files): Promise<Current> {
-  const root = await readRoot(files);
+/** `anchor`: sha256 of the first root, where it is known. Throws `ota.damaged` for what is missing, or not signed by the keys of its role. */
+export async function readCurrent(files: Files, anchor?: string): Promise<Current> {
+  const root = await readRoot(files, anchor);
   const timestamp = await readDocument(files, "timestamp", undefined, root);
   const snapshot = await readDocument(files, "snapshot", timestamp.signed.snapshotMeta, root);
   const named = (role: string) => {
@@ -33,9 +34,11 @@ export async function readCurrent(files: Files): Promise<Current> {
 }
 
 /** The newest, each signed by its own keys and its predecessor's. */
-async function readRoot(files: Files): Promise<Metadata<Root>> {
+async function readRoot(files: Files, anchor: string | undefined): Promise<Metadata<Root>> {
   const first = await files.read(`${metadataFolder}/1.root.json`);
   if (!first) throw damaged(files, "1.root.json", "is missing");
+  if (anchor !== undefined && hash("sha256", first) !== anchor)
+    throw damaged(files, "1.root.json", "is not the root that the keys were made for");
   let root = decodeDocument("root", first, files.nameOf(`${metadataFolder}/1.root.json`));
   requireSigned(files, "1.root.json", root, root, "root");
   for (let version = 2; ; version++) {

@@ -1,4 +1,5 @@
 // Makes a publisher's folder with new keys and an empty repository.
+import { hash } from "node:crypto";
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { boardNames } from "../../image/boards.ts";
@@ -34,8 +35,9 @@ export async function initRepository(
   await refuseExisting(folder, exists);
   const keys = new Map(allKeys().map((name) => [name, generateSigningKey()]));
   const current = firstMetadata(keys, now);
+  const anchor = hash("sha256", encodeDocument(current.root));
   await makeFolder(folder, exists, async (partial) => {
-    await writeKeys(partial, keys, passphrase);
+    await writeKeys(partial, keys, anchor, passphrase);
     const { root, targets, boards, snapshot, timestamp } = current;
     for (const [name, document] of [
       ["1.root.json", root],
@@ -51,7 +53,7 @@ export async function initRepository(
     await chmod(join(partial, "keys"), 0o700);
     await chmod(partial, 0o755);
   });
-  return { folder, keys: [...keys.values()], current };
+  return { folder, keys: [...keys.values()], anchor, current };
 }
 
 function firstMetadata(keys: ReadonlyMap<string, SigningKey>, now: number): Current {

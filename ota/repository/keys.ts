@@ -26,8 +26,13 @@ export async function readSealed(folder: string): Promise<KeyFile[]> {
   return files;
 }
 
-export async function writeNextKey(folder: string, name: string, key: SigningKey, passphrase: string): Promise<void> {
-  const [sealed] = await sealKeys([{ role: name, key }], passphrase);
+/** `anchor`: sha256 of the repository's first root. */
+export async function writeNextKey(
+  folder: string,
+  { name, key, anchor }: { name: string; key: SigningKey; anchor: string },
+  passphrase: string,
+): Promise<void> {
+  const [sealed] = await sealKeys([{ role: name, key, anchor }], passphrase);
   await writeJson(join(keysFolder(folder), `${name}${nextSuffix}`), sealed);
 }
 
@@ -44,17 +49,21 @@ export async function settleKeys(folder: string, isInForce: (publicKey: string) 
 export async function writeKeys(
   folder: string,
   keys: ReadonlyMap<string, SigningKey>,
+  anchor: string,
   passphrase: string,
 ): Promise<void> {
   const sealed = await sealKeys(
-    [...keys].map(([role, key]) => ({ role, key })),
+    [...keys].map(([role, key]) => ({ role, key, anchor })),
     passphrase,
   );
   for (const one of sealed) await writeJson(join(keysFolder(folder), `${one.role}${suffix}`), one);
 }
 
-/** The keys that are in the folder and that the passphrase opens. Throws `ota.noKey` if there are some and it opens none. */
-export async function openKeys(folder: string, passphrase: string): Promise<SigningKey[]> {
+/** The keys that are in the folder and that the passphrase opens, and the first root that they belong to. Throws `ota.noKey` if there are some and it opens none. */
+export async function openKeys(
+  folder: string,
+  passphrase: string,
+): Promise<{ keys: SigningKey[]; anchor: string | undefined }> {
   const files = await readSealed(folder);
   const opened = await openSealedKeys(
     files.map(({ sealed }) => sealed),
@@ -66,5 +75,9 @@ export async function openKeys(folder: string, passphrase: string): Promise<Sign
       hint: "try again; if it is lost, devices have to be flashed again with an image of a new repository",
     });
   }
-  return keys;
+  const anchorOf = (index: number) => files[index]!.sealed.anchor;
+  const anchor = opened.map((key, index) => key && anchorOf(index)).find((one) => one !== undefined);
+  // A key of another repository, if somebody has put it here, signs nothing.
+  const own = opened.filter((_, index) => (anchorOf(index) ?? anchor) === anchor);
+  return { keys: own.filter((key) => key !== undefined), anchor };
 }

@@ -12,7 +12,7 @@ import { periodMs } from "./roles.ts";
 export async function locked<T>(repository: Repository, now: number, work: () => Promise<T>): Promise<T> {
   return await lockedFolder(repository.folder, async () => {
     await refuseEarly(repository.folder, now);
-    const { current, root } = await readUnfinished(repository.folder);
+    const { current, root } = await readUnfinished(repository.folder, repository.anchor);
     if (root) await writeFileAtomic(metadataPath(repository.folder, root.name), root.bytes, { mode: 0o644 });
     Object.assign(repository.current, current);
     return await work();

@@ -3,7 +3,7 @@
 import { hash, sign } from "node:crypto";
 import { canonicalize } from "@tufjs/canonical-json";
 import {
-  type Key,
+  Key,
   Metadata,
   type MetadataKind,
   MetaFile,
@@ -201,6 +201,16 @@ export function addSignature(document: Document, key: SigningKey): void {
   document.sign(
     (bytes) => new Signature({ keyID: keyIdOf(key.publicKey), sig: sign(null, bytes, key.privateKey).toString("hex") }),
   );
+}
+
+/** By the key itself: what metadata has under the key's id may be another one. */
+export function isSignedBy(document: Document, { publicKey }: SigningKey): boolean {
+  try {
+    Key.fromJSON(keyIdOf(publicKey), keyJson(publicKey)).verifySignature(document);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export type Authority = { keys: Record<string, Key>; keyIds: readonly string[]; threshold: number };

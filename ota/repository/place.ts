@@ -13,8 +13,13 @@ import { type Change, keepStaged, writeStaged } from "./staged.ts";
 /** `placed`: roles that devices see in a new version, the timestamp last; empty if that one or what it needs cannot be signed here. */
 export type Placed = { placed: string[]; lacking: Lacking[] };
 
-/** `change` has whatever is staged in it: what has not waits no longer. The timestamp is new in any case. */
-export async function place(repository: Repository, change: Change, now: number): Promise<Placed> {
+/** `change` has whatever is staged in it, but for the roles that are `left`: what is in neither waits no longer. The timestamp is new in any case. */
+export async function place(
+  repository: Repository,
+  change: Change,
+  now: number,
+  left: readonly string[] = [],
+): Promise<Placed> {
   const { folder, current } = repository;
   const wanted = after(current, change);
   for (const [role, document] of change) signAs(role, document, repository, wanted);
@@ -38,10 +43,7 @@ export async function place(repository: Repository, change: Change, now: number)
   if (root) await write(`${root.signed.version}.root.json`, root);
   Object.assign(current, after(current, part), { snapshot, timestamp });
   await settleKeys(folder, (publicKey) => isInForce(current, keyIdOf(publicKey)));
-  await keepStaged(
-    folder,
-    [...change.keys()].filter((role) => !part.has(role)),
-  );
+  await keepStaged(folder, [...left, ...[...change.keys()].filter((role) => !part.has(role))]);
   return { placed: [...part.keys(), "timestamp"], lacking };
 }
 

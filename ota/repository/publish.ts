@@ -1,4 +1,5 @@
 // Publishes images as releases: checks that devices would take them, adds their parts, and then the metadata that names them.
+import { hash } from "node:crypto";
 import { join } from "node:path";
 import type { TargetFile } from "@tufjs/models";
 import { compareVersions } from "../../image/boot/versions.ts";
@@ -18,8 +19,9 @@ import { objectsIn } from "./objects.ts";
 import { place } from "./place.ts";
 import { type ImageRelease, readImage } from "./read-image.ts";
 import { type Release, readReleases, targetPath } from "./releases.ts";
+import { refuseUnreviewed, unreviewed } from "./review.ts";
 import type { Lacking } from "./signatures.ts";
-import { type Change, readStaged } from "./staged.ts";
+import { type Change, leaveOut, readStaged } from "./staged.ts";
 
 /** Releases for which a new one has a recipe of its own: whoever is further behind fetches the whole. */
 const deltas = 3;
@@ -39,6 +41,7 @@ export type PublishedRelease = {
   board: string;
   version: string;
   rootHash: string;
+  manifestSha256: string;
   /** What a device fetches, by the release that it has. */
   updates: UpdateSize[];
 };
@@ -73,7 +76,11 @@ async function publishAll(
   }
   images.sort((a, b) => compareVersions(a.version, b.version));
   const objects = objectsIn(folder);
-  const change: Change = await readStaged(folder, current);
+  const staged = await readStaged(folder, current);
+  const left = unreviewed(repository, staged, now).map(({ role }) => role);
+  const boards = images.map(({ board }) => board);
+  refuseUnreviewed(folder, left, boards);
+  const change: Change = leaveOut(staged, left);
   const releases: PublishedRelease[] = [];
   const manifestBytes = new Map<string, number>();
   const known = new Map<string, Release[]>();
@@ -98,14 +105,15 @@ async function publishAll(
       makeBoard(board, [...kept.map(({ target }) => target).reverse(), ...targets], documentVersion, now),
     );
     known.set(board, await releasesOf(repository, change, board));
-    releases.push({ board, version, rootHash: verity.rootHash, updates });
+    const manifestSha256 = hash("sha256", manifest);
+    releases.push({ board, version, rootHash: verity.rootHash, manifestSha256, updates });
     manifestBytes.set(board, manifest.length);
   }
   progress.stage("signing");
   await objects.flush();
   // Do not stop from here on: it takes a moment.
   signal?.throwIfAborted();
-  const { lacking } = await place(repository, change, now);
+  const { lacking } = await place(repository, change, now, left);
   progress.end();
   return { releases: releases.map((one) => withMetadata(one, current, manifestBytes.get(one.board)!)), lacking };
 }

@@ -1,20 +1,23 @@
 // Replaces a key, or makes that of a new board. Until the metadata that names the new one is placed, both are there: the new one signs beside the old.
+import { hash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import type { Metadata, Root, Targets } from "@tufjs/models";
 import { boardNames } from "../../image/boards.ts";
 import { generateSigningKey } from "../../provisioning/trust/keys.ts";
 import { HamletError } from "../../system/error.ts";
 import type { Current } from "./current.ts";
-import type { Repository } from "./folder.ts";
+import { metadataPath, type Repository } from "./folder.ts";
 import { settleKeys, writeNextKey } from "./keys.ts";
 import { locked } from "./lock.ts";
 import { keyIdOf, makeBoard, renewed, withBoard, withKey } from "./metadata.ts";
 import { isInForce, place } from "./place.ts";
+import { refuseUnreviewed, unreviewed } from "./review.ts";
 import { allKeys, rootKeys } from "./roles.ts";
 import { after, type Lacking } from "./signatures.ts";
-import { readStaged } from "./staged.ts";
+import { leaveOut, readStaged } from "./staged.ts";
 
-/** `isReplaced`: devices see the new key. `lacking`: also what had waited before. */
-export type Rotated = { isReplaced: boolean; lacking: Lacking[] };
+/** `publicKey`: the new one, in hex. `isReplaced`: devices see it. `lacking`: also what had waited before. */
+export type Rotated = { publicKey: string; isReplaced: boolean; lacking: Lacking[] };
 
 /** `name`: of the key's file, which may be lost. Throws `ota.noKey` if the repository names no such key. */
 export async function rotateKey(
@@ -27,12 +30,15 @@ export async function rotateKey(
     // One that is in force already, if a command was killed at its end, must not be overwritten.
     await settleKeys(folder, (publicKey) => isInForce(current, keyIdOf(publicKey)));
     // What waits for signatures goes on from there, or a second key would undo the replacement of the first.
-    const change = await readStaged(folder, current);
+    const staged = await readStaged(folder, current);
+    const left = unreviewed(repository, staged, now).map(({ role }) => role);
+    const change = leaveOut(staged, left);
     const { root, targets } = after(current, change);
     const next = <D extends Metadata<Root> | Metadata<Targets>>(role: string, document: D): D =>
       change.has(role) ? document : renewed(role, document, now);
     const key = generateSigningKey();
     const rootKey = keyInRoot(root, name);
+    refuseUnreviewed(folder, left, rootKey === undefined ? ["targets", name] : ["root", name]);
     if (rootKey !== undefined) {
       change.set("root", withKey("root", next("root", root), rootKey, key.publicKey, now));
       if (name === "targets") change.set("targets", next("targets", targets));
@@ -47,9 +53,11 @@ export async function rotateKey(
       change.set("targets", named);
       change.set(name, change.get(name) ?? nextBoard(current, name, now));
     }
-    await writeNextKey(folder, name, key, passphrase);
-    const { lacking } = await place({ ...repository, keys: [...repository.keys, key] }, change, now);
-    return { isReplaced: isInForce(current, keyIdOf(key.publicKey)), lacking };
+    const anchor = repository.anchor ?? hash("sha256", await readFile(metadataPath(folder, "1.root.json")));
+    await writeNextKey(folder, { name, key, anchor }, passphrase);
+    const { lacking } = await place({ ...repository, keys: [...repository.keys, key] }, change, now, left);
+    const publicKey = Buffer.from(key.publicKey, "base64url").toString("hex");
+    return { publicKey, isReplaced: isInForce(current, keyIdOf(key.publicKey)), lacking };
   });
 }
 

@@ -1,5 +1,6 @@
 // Which signatures new metadata has and lacks, and how much of it can be placed without what still lacks some.
 import type { Metadata, Root, Targets } from "@tufjs/models";
+import type { SigningKey } from "../../provisioning/trust/keys.ts";
 import type { Current } from "./current.ts";
 import { documentsOf } from "./expiry.ts";
 import type { Repository } from "./folder.ts";
@@ -24,6 +25,12 @@ export function after(current: Current, change: Change): Current {
   };
 }
 
+/** This folder's keys that sign `role` before `next` is in force or afterwards. */
+export function keysFor({ keys, current }: Repository, role: string, next: Current): SigningKey[] {
+  const wanted = new Set([current, next].flatMap((one) => authorityIn(one, role)?.keyIds ?? []));
+  return keys.filter(({ publicKey }) => wanted.has(keyIdOf(publicKey)));
+}
+
 /** Whether this folder has a key that may sign `role`. */
 export const canSign = ({ keys, current }: Repository, role: string): boolean => {
   const authority = authorityIn(current, role);
@@ -45,12 +52,8 @@ export function isSignedElsewhere(
 }
 
 /** Signs with every key that may, before `next` is in force or afterwards. */
-export function signAs(role: string, document: Document, { keys, current }: Repository, next: Current): void {
-  const authorities = [authorityIn(current, role), authorityIn(next, role)];
-  const wanted = new Set(authorities.flatMap((one) => one?.keyIds ?? []));
-  for (const key of keys) {
-    if (wanted.has(keyIdOf(key.publicKey))) addSignature(document, key);
-  }
+export function signAs(role: string, document: Document, repository: Repository, next: Current): void {
+  for (const key of keysFor(repository, role, next)) addSignature(document, key);
 }
 
 /** A root must be signed by its predecessor's keys too (TUF 5.3.4); an old key of another role may be lost. */

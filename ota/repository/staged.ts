@@ -28,6 +28,10 @@ export async function writeStaged(folder: string, change: Change): Promise<void>
   for (const [role, document] of change) await writeFileAtomic(stagedPath(folder, role), encodeDocument(document));
 }
 
+/** Without those roles. */
+export const leaveOut = (change: Change, roles: readonly string[]): Change =>
+  new Map([...change].filter(([role]) => !roles.includes(role)));
+
 /** Removes all but `waiting`. */
 export async function keepStaged(folder: string, waiting: readonly string[]): Promise<void> {
   if (waiting.length === 0) return await rm(dirname(stagedPath(folder, "root")), { recursive: true, force: true });

@@ -7,6 +7,7 @@ import { readPublished, repositoryFolder } from "./folder.ts";
 import { readSealed } from "./keys.ts";
 import { authorityOf, keyIdOf } from "./metadata.ts";
 import { readReleases } from "./releases.ts";
+import { changesOf } from "./review.ts";
 import { isTopRole } from "./roles.ts";
 import { type Lacking, missingSignatures } from "./signatures.ts";
 import { readStaged } from "./staged.ts";
@@ -14,7 +15,8 @@ import { readStaged } from "./staged.ts";
 export type RepositoryStatus = {
   /** The first to expire comes first. */
   roles: (Expiry & { hasKey: boolean })[];
-  staged: Lacking[];
+  /** `changes`: in words. */
+  staged: (Lacking & { changes: string[] })[];
   /** `rollout`: how homes without an operator take the newest by themselves. */
   boards: { board: string; newest?: string; rollout?: RolloutPolicy; releases: number }[];
 };
@@ -38,9 +40,13 @@ export async function repositoryStatus(folder: string, now: number): Promise<Rep
       ...(rollout && { rollout }),
     });
   }
+  const staged = await readStaged(folder, current);
   return {
     roles: roles.sort((a, b) => a.expiresMs - b.expiresMs),
-    staged: missingSignatures(current, await readStaged(folder, current)),
+    staged: missingSignatures(current, staged).map((one) => ({
+      ...one,
+      changes: changesOf(one.role, staged.get(one.role)!, current, now),
+    })),
     boards,
   };
 }

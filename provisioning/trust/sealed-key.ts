@@ -25,6 +25,11 @@ export const SealedKey = z.strictObject({
   v: z.literal(1),
   role: z.string().regex(/^[a-z0-9-]{1,32}$/),
   publicKey: PublicKey,
+  anchor: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional()
+    .describe("sha256 of what the key belongs to, for whoever must not use it for anything else"),
   kdf: Kdf,
   cipher: z.literal("aes-256-gcm"),
   nonce: z.base64url(),
@@ -45,20 +50,21 @@ export function requirePassphrase(passphrase: string): void {
 
 /** Keys sealed together share the slow derivation, but no nonce. */
 export async function sealKeys(
-  keys: readonly { role: SealedKey["role"]; key: SigningKey }[],
+  keys: readonly { role: SealedKey["role"]; key: SigningKey; anchor?: string | undefined }[],
   passphrase: string,
 ): Promise<SealedKey[]> {
   const kdf = { name: "scrypt" as const, ...cost, salt: randomBytes(16).toString("base64url") };
   const secret = await derive(passphrase, kdf);
-  return keys.map(({ role, key }) => {
+  return keys.map(({ role, key, anchor }) => {
     const nonce = randomBytes(12);
-    const cipher = createCipheriv("aes-256-gcm", secret, nonce).setAAD(boundIn(role, key.publicKey));
+    const cipher = createCipheriv("aes-256-gcm", secret, nonce).setAAD(boundIn(role, key.publicKey, anchor));
     const seed = Buffer.from(seedOf(key), "base64url");
     const sealed = Buffer.concat([cipher.update(seed), cipher.final(), cipher.getAuthTag()]);
     return {
       v: 1,
       role,
       publicKey: key.publicKey,
+      ...(anchor !== undefined && { anchor }),
       kdf,
       cipher: "aes-256-gcm",
       nonce: nonce.toString("base64url"),
@@ -89,7 +95,7 @@ function openWith(secret: Buffer, file: SealedKey): SigningKey | undefined {
     const decipher = createDecipheriv("aes-256-gcm", secret, Buffer.from(file.nonce, "base64url"), {
       authTagLength: 16,
     })
-      .setAAD(boundIn(file.role, file.publicKey))
+      .setAAD(boundIn(file.role, file.publicKey, file.anchor))
       .setAuthTag(sealed.subarray(-16));
     const seed = Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]);
     return signingKeyFromSeed(seed.toString("base64url"));
@@ -98,7 +104,8 @@ function openWith(secret: Buffer, file: SealedKey): SigningKey | undefined {
   }
 }
 
-const boundIn = (role: string, publicKey: string): Buffer => Buffer.from(`hamlet ${role} key ${publicKey}`);
+const boundIn = (role: string, publicKey: string, anchor: string | undefined): Buffer =>
+  Buffer.from(`hamlet ${role} key ${publicKey}${anchor === undefined ? "" : ` of ${anchor}`}`);
 
 /** NFKC: the same letters give the same bytes on every keyboard. */
 const derive = (passphrase: string, { N, r, p, salt }: z.infer<typeof Kdf>): Promise<Buffer> =>

@@ -44,6 +44,11 @@ export const updateCauses: Record<Extract<ErrorCode, `ota.${string}` | `update.$
     cause: "The metadata does not have enough valid signatures.",
     next: "Sign it with the missing keys: `hamlet ota status` names them.",
   },
+  "ota.unreviewed": {
+    cause:
+      "Metadata that another computer, or somebody who can write to the folder, has staged waits for a signature of this one.",
+    next: "See what it changes and sign it: `hamlet ota sign`. If nobody whom you trust made it, remove the file in `staged/`.",
+  },
   "ota.threadFailed": {
     cause: "A thread that helps to publish has ended: memory ran out, or its program is missing, as it is in an image.",
     next: "Publish on a computer that has all of Hamlet's package and 500 MB of free memory.",

@@ -15,6 +15,7 @@ test.each([
   "A former root",
   "A former operator",
   "The agent's user",
+  "Whoever can write to the publisher's folder",
   "A local process",
   "A stranger on the link",
   "A phone behind a gateway",

@@ -90,6 +90,8 @@ If a key is elsewhere, devices see nothing yet: copy the folder to the computer 
       for (const release of releases) print(...describe(release));
       if (rollout) print(`homes without an operator take it by themselves: ${describePolicy(rollout)}`);
       noteLacking(lacking, values, note);
+      for (const { board, version, manifestSha256 } of lacking.length > 0 ? releases : [])
+        note(`for whoever signs it: the manifest of ${board} ${version} has the sha256 ${manifestSha256}`);
       for (const { version } of releases) {
         if (version.includes("-")) note(`${version} sorts after ${version.split("-")[0]}; a pre-release has a ~`);
       }

@@ -22,10 +22,11 @@ Devices follow without a visit, those as well that were off for long.`,
     const folder = folderOf(otaRotate, values);
     const passphrase = await passphraseOf(values);
     const repository = await openRepository(folder, passphrase);
-    const { isReplaced, lacking } = await rotateKey(repository, name, { passphrase, now: systemClock.now() });
-    if (values["json"]) print(JSON.stringify({ key: name, isReplaced, lacking }));
-    else
-      print(isReplaced ? `replaced the key ${name}` : `made a new key ${name}; the old one stays until all is signed`);
+    const rotated = await rotateKey(repository, name, { passphrase, now: systemClock.now() });
+    const { isReplaced, publicKey, lacking } = rotated;
+    if (values["json"]) print(JSON.stringify({ key: name, publicKey, isReplaced, lacking }));
+    else if (isReplaced) print(`replaced the key ${name}`);
+    else print(`made a new key ${name}, ${publicKey}; the old one stays until all is signed`);
     noteLacking(lacking, values, note);
     return 0;
   },

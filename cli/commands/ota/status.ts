@@ -39,7 +39,8 @@ Devices take no update from metadata that has expired. What is past half of its 
       print(`  without an operator: ${rollout ? describePolicy(rollout) : "waits until somebody asks for it"}`);
     }
     const sign = `hamlet ota sign --folder ${shellWord(folder)}`;
-    for (const { role, signatures } of status.staged) {
+    for (const { role, signatures, changes } of status.staged) {
+      for (const change of changes) note(`staged: ${role}.json ${change}`);
       if (signatures > 0) note(`${role} waits for ${signatures} signature(s): where the keys are, type ${sign}`);
     }
     const due = status.roles.filter(({ state }) => state !== "fresh");

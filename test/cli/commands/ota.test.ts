@@ -9,7 +9,7 @@ import { otaInit } from "../../../cli/commands/ota/init.ts";
 import { publishRunning } from "../../../cli/commands/ota/lab-releases.ts";
 import { otaPublish } from "../../../cli/commands/ota/publish.ts";
 import { otaRotate } from "../../../cli/commands/ota/rotate.ts";
-import { otaSign } from "../../../cli/commands/ota/sign.ts";
+import { otaSign, review } from "../../../cli/commands/ota/sign.ts";
 import { otaStatus } from "../../../cli/commands/ota/status.ts";
 import { otaVerify } from "../../../cli/commands/ota/verify.ts";
 import { type Command, parseInput } from "../../../cli/terminal/command.ts";
@@ -143,12 +143,40 @@ test("signing says what it signed, what waits, and by its exit code that it coul
   expect(waits.out).toBe("signed timestamp");
   expect(waits.notes).toContain("nuc needs 1 more signature(s)");
   await only("nuc");
-  expect((await run(otaSign, ...on())).out).toBe("added a signature to nuc");
+  // Nobody can be asked here.
+  const unseen = await runFor(otaSign, ...on());
+  expect(unseen).toMatchObject({ code: 1, out: "", notes: expect.stringContaining("nuc.json adds 0.3.0, whose") });
+  expect(unseen.notes).toContain("there is no terminal to ask on");
+  expect((await run(otaStatus, ...on())).notes).toContain("staged: nuc.json makes 0.3.0 the newest");
+  // No flag signs whatever happens to be there: a script names what somebody has looked at.
+  const digest = /--reviewed ([0-9a-f]{64})$/m.exec(unseen.notes)?.[1] ?? "";
+  expect(await runFor(otaSign, ...on("--reviewed", "0".repeat(64)))).toMatchObject({ code: 1, out: "" });
+  expect((await run(otaSign, ...on("--reviewed", digest))).out).toBe("added a signature to nuc");
   const again = await runFor(otaSign, ...on());
   expect(again).toMatchObject({ code: 1, out: "", notes: expect.stringContaining("nothing was signed") });
   await only("nuc", "snapshot", "timestamp");
   expect((await run(otaSign, ...on())).out).toBe("signed nuc, timestamp");
   await cp(elsewhere, join(ota, "keys"), { recursive: true });
+});
+
+test("what was not made here is signed after the word yes alone, and nothing to look at is no question", async () => {
+  const waiting = [{ role: "root", digest: "0".repeat(64), changes: ["nuc: from now on the key 0123456789abcdef"] }];
+  const notes: string[] = [];
+  const asked: string[] = [];
+  const answering = (answer: string) => ({
+    isThere: true,
+    async ask(question: string) {
+      asked.push(question);
+      return answer;
+    },
+  });
+  const note = (line: string) => notes.push(line);
+  expect(await review(waiting, {}, note, answering("yes"))).toEqual(new Set(["0".repeat(64)]));
+  expect(notes.join("\n")).toContain("root.json nuc: from now on the key 0123456789abcdef");
+  await expect(review(waiting, {}, note, answering("y"))).rejects.toMatchObject({ code: "answer.no", exitCode: 3 });
+  expect(asked).toHaveLength(2);
+  expect(await review([], {}, note, answering("no"))).toEqual(new Set());
+  expect(asked).toHaveLength(2);
 });
 
 test("a key is replaced, and one that is elsewhere is named", async () => {

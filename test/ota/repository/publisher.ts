@@ -7,6 +7,8 @@ import { type Repository, readPublished, repositoryFolder } from "../../../ota/r
 import { firstRootPath, initRepository } from "../../../ota/repository/init.ts";
 import { readSealed } from "../../../ota/repository/keys.ts";
 import { readImage, readPart } from "../../../ota/repository/read-image.ts";
+import { toReview } from "../../../ota/repository/review.ts";
+import { type Signed, signRepository } from "../../../ota/repository/sign.ts";
 import { check, type Parts, serve } from "./device.ts";
 import { type ImageOptions, makeReleaseImage, noise } from "./image.ts";
 
@@ -60,6 +62,10 @@ export async function makePublisher(now = Date.now()) {
   };
 }
 export type Publisher = Awaited<ReturnType<typeof makePublisher>>;
+
+/** As `hamlet ota sign` does once somebody has said yes to all that it shows. */
+export const signAll = async (repository: Repository, now: number): Promise<Signed> =>
+  await signRepository(repository, now, new Set((await toReview(repository, now)).map(({ digest }) => digest)));
 
 /** The version that a device finds, or what its client says instead. */
 export async function seen({ folder, trusted }: Published, board = "nuc"): Promise<string | undefined> {

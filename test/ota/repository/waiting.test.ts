@@ -11,7 +11,16 @@ import { repositoryStatus } from "../../../ota/repository/status.ts";
 import { verifyRepository } from "../../../ota/repository/verify.ts";
 import { silentProgress } from "../../../system/progress.ts";
 import { lacksImages } from "./image.ts";
-import { makePublisher, type Published, type Publisher, passphrase, seen, withOnly, without } from "./publisher.ts";
+import {
+  makePublisher,
+  type Published,
+  type Publisher,
+  passphrase,
+  seen,
+  signAll,
+  withOnly,
+  without,
+} from "./publisher.ts";
 
 const skipped = lacksImages();
 const test = everywhere.skipIf(skipped);
@@ -54,7 +63,7 @@ test("a release that waits for its board's key does not keep the timestamp from 
   }
   expect(await seen(one)).toBe("0.1.0");
   await withOnly(one, ["nuc", "snapshot", "timestamp"]);
-  expect((await signRepository(await open(one), Date.now() + 21 * dayMs)).placed).toEqual(["nuc", "timestamp"]);
+  expect((await signAll(await open(one), Date.now() + 21 * dayMs)).placed).toEqual(["nuc", "timestamp"]);
   expect(await staged(one)).toEqual([]);
   expect(await seen(one)).toBe("0.2.0");
 });
@@ -65,7 +74,7 @@ test("what has waited for long is dated when it is signed", async () => {
   await publishImage(await open(one), images[1]!, { now: Date.now() });
   await withOnly(one, ["nuc", "snapshot", "timestamp"]);
   const later = Date.now() + 60 * dayMs;
-  await signRepository(await open(one), later);
+  await signAll(await open(one), later);
   const { roles } = await repositoryStatus(one.folder, later);
   expect(roles.find(({ role }) => role === "nuc")).toMatchObject({ version: 3, state: "fresh" });
   expect(await seen(one)).toBe("0.2.0");
@@ -104,7 +113,7 @@ test("of releases of two boards the one whose key is here does not wait for the 
   expect(lacking).toEqual([{ role: "rpi4", signatures: 1 }]);
   expect([await seen(one), await seen(one, "rpi4")]).toEqual(["0.2.0", undefined]);
   await withOnly(one, ["rpi4", "snapshot", "timestamp"]);
-  expect((await signRepository(await open(one), Date.now())).lacking).toEqual([]);
+  expect((await signAll(await open(one), Date.now())).lacking).toEqual([]);
   expect([await seen(one), await seen(one, "rpi4")]).toEqual(["0.2.0", "0.1.0"]);
 });
 
@@ -119,7 +128,7 @@ test("until a new root is complete its keys sign beside the old ones, and what t
   // Where the root keys are there is no other.
   await withOnly(one, ["root-1", "root-2"]);
   const lacking = ["snapshot", "timestamp"].map((role) => ({ role, signatures: 1 }));
-  expect(await signRepository(await open(one), now)).toEqual({ placed: [], signed: ["root"], lacking });
+  expect(await signAll(await open(one), now)).toEqual({ placed: [], signed: ["root"], lacking });
   // The root is complete, and the timestamp's new key is not here.
   await withOnly(one, ["snapshot", "timestamp"]);
   const before = await signRepository(await open(one), now);
@@ -140,9 +149,9 @@ test("signing tells what it has signed, and what still lacks a signature", async
     { role: "snapshot", signatures: 1 },
     { role: "timestamp", signatures: 1 },
   ];
-  expect(await signRepository(await open(one), Date.now())).toEqual({ placed: [], signed: ["nuc"], lacking });
+  expect(await signAll(await open(one), Date.now())).toEqual({ placed: [], signed: ["nuc"], lacking });
   // Once more, it adds nothing.
-  expect(await signRepository(await open(one), Date.now())).toEqual({ placed: [], signed: [], lacking });
+  expect(await signAll(await open(one), Date.now())).toEqual({ placed: [], signed: [], lacking });
 });
 
 test("two computers with one root key each finish a new root, however far apart they sign", async () => {
