@@ -179,6 +179,26 @@ test("a device that was away for a hundred roots comes along", async () => {
   expect(await version()).toBe("1.1");
 });
 
+test("a device that was off while all keys were replaced twice follows both times, and no key from before counts", async () => {
+  expect(await version()).toBe("1.0");
+  const { signers } = repository;
+  const before = { root: [...signers.root], timestamp: [...signers.timestamp] };
+  for (let count = 0; count < 2; count++) {
+    const old = signers.root.splice(0, 3, makeSigner(), makeSigner(), makeSigner());
+    for (const role of ["targets", "snapshot", "timestamp", "board"] as const) signers[role].splice(0, 1, makeSigner());
+    repository.writeRoot(old.slice(0, 2));
+    repository.writeTargets();
+    repository.publish(repository.makeRelease(`1.${count + 1}`));
+  }
+  expect(await version()).toBe("1.2");
+  // Two of the first three are no authority any more.
+  signers.root.splice(0, 3, makeSigner(), makeSigner(), makeSigner());
+  signers.timestamp.splice(0, 1, ...before.timestamp);
+  repository.writeRoot(before.root.slice(0, 2));
+  repository.publish(repository.makeRelease("6.6.6"));
+  await expect(check()).rejects.toEqual(refused("update.badMetadata"));
+});
+
 test("a root is not skipped", async () => {
   repository.writeRoot();
   const path = `metadata/${repository.versions.root}.root.json`;
