@@ -107,7 +107,8 @@ export function entryFolderAt(folder: string): EntryFolder {
       }
     },
     async remove(file) {
-      await onDisk(() => rm(at(file), { force: true }));
+      // Whatever has a kernel's name makes room for a kernel: a folder that kept it would end all updates.
+      await onDisk(() => rm(at(file), { force: true, recursive: true }));
     },
     async freeBytes() {
       const { bavail, bsize } = await statfs(folder);

@@ -46,7 +46,8 @@ export function systemdBoot(doors: SystemdBootDoors): BootControl {
     const noted = await record.read();
     // The version in the file name, which the loader sorts by. It is the release's own unless a slot was written by hand.
     const named = entries.filter((one) => one.slot === slot);
-    const { version } = named.find(({ stem }) => stem === counted) ?? named[0] ?? doors;
+    const isOwn = (one: Entry) => one.version === doors.version;
+    const { version } = named.find(({ stem }) => stem === counted) ?? named.find(isOwn) ?? named[0] ?? doors;
     const state = judgeEntries({
       running: { slot, version },
       countedStem: counted,

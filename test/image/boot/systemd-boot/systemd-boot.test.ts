@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { HamletError } from "../../../../system/error.ts";
@@ -92,6 +92,42 @@ test("a requested trial that the loader skipped counts as never booted", async (
   const again = await bench.start({ kind: "reboot" });
   renameSync(`${hidden}.hidden`, hidden);
   expect(await again.control.rollbackReason()).toBe("neverBooted");
+});
+
+test.each(["hamlet_x.efi", "hamlet_1.1+3.efi", "hamlet_1.1.efi", "hamlet_1.1.new", "HAMLET~1.EFI"])(
+  "a folder called %s keeps no update from being staged and committed",
+  async (name) => {
+    const first = await device();
+    mkdirSync(join(bench.folder, name, "within"), { recursive: true });
+    expect(await first.control.current()).toEqual({ phase: "settled", slot: "a", version: "1.0" });
+    await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+    const trial = await bench.start({ kind: "reboot" });
+    await trial.control.commit();
+    expect(names().filter((one) => one !== "HAMLET~1.EFI")).toEqual(["hamlet_1.0.efi", "hamlet_1.1.efi"]);
+  },
+);
+
+test.each(["hamlet_+3.efi", "hamlet_99.efi", "hamlet_x+1-1.efi", "hamlet_x.new", "\ufffd\u0001.efi", "hamlet_ä b.efi"])(
+  "garbage called %j keeps no update from being staged and committed",
+  async (name) => {
+    const first = await device();
+    writeFileSync(join(bench.folder, name), Buffer.alloc(3000, 0x5a));
+    expect(await first.control.current()).toEqual({ phase: "settled", slot: "a", version: "1.0" });
+    await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+    const trial = await bench.start({ kind: "reboot" });
+    await trial.control.commit();
+    expect(names()).toEqual(expect.arrayContaining(["hamlet_1.0.efi", "hamlet_1.1.efi"]));
+  },
+);
+
+test("a copy of the running kernel under another name is not taken for the running release", async () => {
+  const first = await device();
+  // Before the original in a listing of the folder, and newer by its name.
+  for (const name of ["hamlet_0x.efi", "hamlet_99.efi"])
+    writeFileSync(join(bench.folder, name), makeKernel("a", "1.0"));
+  expect(await first.control.current()).toEqual({ phase: "settled", slot: "a", version: "1.0" });
+  await first.control.stage("b", await bench.writeSlot("b", "1.1"));
+  expect(await bench.start({ kind: "reboot" })).toMatchObject({ slot: "b", version: "1.1" });
 });
 
 test("staging removes leftovers of the other slot and of interrupted writes, and nothing else", async () => {
