@@ -37,6 +37,13 @@ in
   };
 
   config = mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = import ../ports.nix cfg.settings;
+        message = "services.hamlet.settings gives one port to two parts of the agent, or that of multicast DNS to one";
+      }
+    ];
+
     # NixOS chooses the ids, counting down from 999; an appliance fixes them.
     users.users.hamlet = {
       isSystemUser = true;

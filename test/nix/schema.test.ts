@@ -19,6 +19,8 @@ const valid: unknown[] = [
   { link: { interfaces: [] } },
   { mesh: { mtu: 1280, keepaliveSeconds: 0, interface: "mesh1", guard: false } },
   { cluster: { port: 65535 } },
+  { link: { helloPort: 80 } },
+  { cluster: { port: 5354 } },
   { telemetry: { broker: "mqtts://broker.example:8883", intervalSeconds: 3600, homeAssistant: false } },
   { telemetry: { broker: "mqtt://user:word@10.0.0.1" } },
   { tuning: { enabled: false } },
@@ -27,6 +29,9 @@ const valid: unknown[] = [
   { provisionFile: "/run/provision.json", stateFolder: "/srv/hamlet" },
 ];
 const invalid: unknown[] = [
+  { link: { pagePort: 7946 } },
+  { mesh: { listenPort: 5353 } },
+  { mesh: { listenPort: 5354 } },
   { nmae: "attic" },
   { name: "" },
   { name: "Attic" },
@@ -78,7 +83,8 @@ async function inNix(configs: unknown[]): Promise<unknown[]> {
       schema = import ${nixFolder}/schema-options.nix { inherit lib; };
       options = schema.optionsOf (lib.importJSON ${nixFolder}/agent-schema.json);
       settings = config: schema.written (lib.evalModules { modules = [ { inherit options; } { inherit config; } ]; }).config;
-      tried = config: let value = settings config; in builtins.tryEval (builtins.deepSeq value value);
+      checked = value: if import ${nixFolder}/ports.nix value then value else throw "two parts have one port";
+      tried = config: let value = settings config; in builtins.tryEval (builtins.deepSeq value (checked value));
     in map (config: let done = tried config; in if done.success then done.value else null) (lib.importJSON ${file})`)) as unknown[];
 }
 
