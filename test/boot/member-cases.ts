@@ -78,6 +78,7 @@ export async function proveCopy(): Promise<string> {
     const { warnings } = await lab.statusOf(name);
     if (warnings.some((warning) => warning.code === "identity.cloned")) warned.push(name);
   }
+  assert.notEqual(warned.length, 0);
   return `${copy} waits after ${took} s; warned: ${warned.join(", ")}`;
 }
 
